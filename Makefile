@@ -1,0 +1,140 @@
+# The verbs of this project. `make` or `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+PY := .venv/bin/python
+UV := .venv/bin/uv
+INSTALLED := .venv/.installed
+MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+CODE := libs services deploy tests
+
+.PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
+	bench lost test test-long check check-asyncapi monitoring-check format schemas settings publisher \
+	password master-key clean secrets airgap compose-test
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## everything it runs on, into .venv and .cache
+
+$(INSTALLED): requirements.txt requirements-bootstrap.txt pyproject.toml $(MEMBERS) \
+		deploy/kafka/pom.xml deploy/kafka/jars.sha256 deploy/embedded/install.sh
+	@PYTHON=$(PYTHON) sh deploy/embedded/install.sh
+	@touch $@
+
+lock: $(INSTALLED) ## choose versions anew, with digests, into requirements*.txt
+	$(UV) lock --quiet
+	$(UV) export --quiet --no-emit-workspace --all-groups --no-annotate --no-header \
+		--output-file requirements.txt
+	$(UV) export --quiet --no-emit-workspace --no-default-groups --no-annotate --no-header \
+		--output-file requirements-services.txt
+	$(UV) --version | sed 's/^uv \([^ ]*\).*/uv==\1/' | $(UV) pip compile --quiet \
+		--generate-hashes --no-annotate --no-header --output-file requirements-bootstrap.txt -
+	@if grep -nE '[a-z]://' requirements*.txt; then \
+		echo 'The requirements name an address; they must name packages only.' >&2; exit 1; fi
+
+up: $(INSTALLED) ## start the whole chain and leave it running; prints its addresses
+	@$(PY) -m deploy.embedded up
+
+down: $(INSTALLED) ## stop it; data stay
+	@$(PY) -m deploy.embedded down
+
+status: $(INSTALLED) ## what runs: process, port, ready, memory
+	@$(PY) -m deploy.embedded status
+
+logs: $(INSTALLED) ## last lines of the logs; one service: make logs NAME=mediation
+	@$(PY) -m deploy.embedded logs $(NAME)
+
+service: $(INSTALLED) ## an operator's command: make service NAME=mediation ARGS='parked list'
+	@$(PY) -m deploy.embedded service $(NAME) $(ARGS)
+
+backup: $(INSTALLED) ## a base backup of the chain of `make up`, beside the archive of its log
+	@$(PY) -m deploy.embedded backup
+
+restore: $(INSTALLED) ## its databases as they were, then `make up` (TO='time=2026-03-02T10:00:00Z')
+	@$(PY) -m deploy.embedded restore $(if $(TO),'$(TO)') $(if $(BASE),--base '$(BASE)')
+
+demo: $(INSTALLED) ## the main job, from nothing: start, let reports travel, check, stop (REPORTS=file)
+	@$(PY) -m tests.demo $(if $(REPORTS),--reports '$(REPORTS)')
+
+leaks: $(INSTALLED) ## search the chain of `make up` for what was told of people (ARGS='--needles FILE')
+	@$(PY) -m tests.leaks $(ARGS)
+
+faults: $(INSTALLED) ## the chain under fire, judged after each fault (SEED=n the same again, LONG=1 the long run)
+	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(ARGS)
+
+hostile: $(INSTALLED) ## 100,000 wild messages to the services' rules, thousands through a chain (SEED=n)
+	@$(PY) -m tests.hostile $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench: $(INSTALLED) ## the engine against a hand-written loop, hops/s, in turns (ARGS='--rounds 5')
+	@$(PY) -m tests.load hop $(ARGS)
+
+lost: $(INSTALLED) ## three brokers, one killed under load: is anything lost or doubled?
+	@$(PY) -m tests.load lost
+
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: $(INSTALLED) ## every test that needs no container engine and no patience
+	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
+	@$(PY) -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
+
+check: $(INSTALLED) ## format, lint, types, import rules, contracts
+	@$(PY) -m ruff format --check $(CODE)
+	@$(PY) -m ruff check $(CODE)
+	@$(PY) -m mypy $(CODE)
+	@.venv/bin/lint-imports
+	@$(PY) -m lianhu.contracts check
+	@$(PY) -m deploy.settings_table check
+	@$(MAKE) --no-print-directory check-asyncapi
+
+check-asyncapi: $(INSTALLED) ## the services' AsyncAPI documents, by the specification's own parser
+	@$(PY) -m tests.asyncapi_check
+
+monitoring-check: ## alerts, routes and their tests, by Prometheus' own tools (it installs nothing)
+	@sh deploy/monitoring/check.sh
+
+format: $(INSTALLED) ## format the code and mend what a linter can mend
+	@$(PY) -m ruff format $(CODE)
+	@$(PY) -m ruff check --fix $(CODE)
+
+schemas: $(INSTALLED) ## write the schemas and AsyncAPI documents from the contracts
+	@$(PY) -m lianhu.contracts write
+
+secrets: $(INSTALLED) ## every secret of the deployment that is missing, into deploy/secrets
+	@$(PY) -m deploy.make_secrets
+
+airgap: $(INSTALLED) ## without an image registry: stand-ins, the services' images on them, Compose
+	@$(PY) -m deploy.airgap
+
+compose-test: airgap ## the deployment from nothing, proven; needs a container engine
+	@$(PY) -m pytest -m compose tests/compose $(ARGS)
+
+COMPOSE := sh deploy/compose.sh
+
+publisher: $(INSTALLED) ## register a system outside, on the running deployment: NAME KIND UNIT TITLE ARGS
+	@$(PY) -m lianhu.eventing publishers add '$(NAME)' --kind '$(KIND)' --unit '$(UNIT)' \
+		--title '$(TITLE)' --file deploy/registry/publishers.yaml $(ARGS)
+	@$(PY) -m deploy.make_secrets
+	@$(COMPOSE) run --rm kafka-setup
+	@echo 'Hand over: deploy/secrets/kafka/passwords/$(NAME).password and deploy/secrets/kafka/ca.crt'
+
+password: $(INSTALLED) ## another password at the broker for a publisher or a service: NAME
+	@$(PY) -m lianhu.eventing passwords renew '$(NAME)' --folder deploy/secrets/kafka/passwords
+	@$(COMPOSE) run --rm kafka-setup
+	@case '$(NAME)' in intake|mediation|welfare|notify) $(COMPOSE) restart '$(NAME)';; esac
+
+master-key: $(INSTALLED) ## another master key, on the running deployment; the older ones stay in the file
+	@$(PY) -m lianhu.eventing master-key renew deploy/secrets/master.key
+	@for service in intake mediation welfare notify; do \
+		$(COMPOSE) exec -T $$service python -m lianhu.$$service keys rewrap || exit 1; done
+	@echo 'Again until all say 0. The old key goes from the file when the topics have forgotten it.'
+
+settings: $(INSTALLED) ## write docs/settings.md from the services' settings
+	@$(PY) -m deploy.settings_table write
+
+clean: $(INSTALLED) ## delete the data of the chain (refused while it runs)
+	@$(PY) -m deploy.embedded clean
