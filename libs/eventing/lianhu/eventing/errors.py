@@ -1,0 +1,62 @@
+"""Which errors of the database and the broker pass by themselves, and which are ours."""
+
+from __future__ import annotations
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from lianhu.contracts.faults import Poison, Refused, Transient
+
+_PASSING_CLASSES = (
+    "08",  # connection
+    "40",  # rollback: serialization, deadlock
+    "53",  # resources: disk, memory, connections
+    "55",  # object not in the needed state: lock timeout
+    "57",  # operator: cancelled, shut down, starting up
+    "58",  # system: I/O
+    "25P",  # idle in transaction, transaction timeout
+)
+
+
+class LimitReached(Transient):
+    """Too many messages failed: the batch is rolled back and the service stands still."""
+
+    slug = "limit-reached"
+
+
+class ShapeFromTheFuture(Transient):
+    """A state was written by a newer release; this replica steps aside."""
+
+    slug = "shape-from-the-future"
+
+
+class Outdated(Transient):
+    """A person was forgotten between the look for the reference and the locks: look again."""
+
+    slug = "reference-outdated"
+
+
+class Incomplete(Exception):
+    """The locks taken do not cover what the states name."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether trying again later is right."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state.startswith(_PASSING_CLASSES)
+    return isinstance(
+        error, Transient | OSError | TimeoutError | asyncpg.InterfaceError | KafkaError
+    )
+
+
+__all__ = [
+    "Incomplete",
+    "LimitReached",
+    "Outdated",
+    "Poison",
+    "Refused",
+    "ShapeFromTheFuture",
+    "Transient",
+    "passes",
+]
