@@ -1,0 +1,1 @@
+"""Welfare: applications and money; programmes, signatures, pools, payments 救助帮扶."""
