@@ -1,0 +1,1 @@
+"""Notify: who was told what, by which channel, and how each notice ended 通知."""
