@@ -1,0 +1,1 @@
+"""Stand-ins for the images of `deploy/compose.yaml`, from package registries only."""
