@@ -1,0 +1,64 @@
+"""Gathers the evidence of a running or stopped chain, once or until a verdict is clean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic, sleep
+
+from lianhu.eventing.connection import Access
+from tests.checker.check import check
+from tests.checker.databases import read_databases
+from tests.checker.evidence import Evidence, Received
+from tests.checker.policy import read_channels
+from tests.checker.topics import read_topics
+from tests.checker.verdict import Verdict
+
+_PAUSE = 0.5
+
+
+def collect(
+    kafka: str | Access,
+    dsns: Mapping[str, str],
+    policy: Path | None = None,
+    received: Path | None = None,
+) -> Evidence:
+    """Read all topics, then all databases, then the book of what those outside received."""
+    taken_at = datetime.now(UTC)
+    records, cut = read_topics(kafka)
+    databases = asyncio.run(read_databases(dsns))
+    got = None if received is None else read_received(received)
+    return Evidence(records, databases, read_channels(policy), taken_at, cut, got)
+
+
+def read_received(book: Path) -> tuple[Received, ...]:
+    """A JSON object a line; a file that is not there yet is empty."""
+    if not book.exists():
+        return ()
+    lines = [json.loads(line) for line in book.read_text(encoding="utf-8").splitlines()]
+    return tuple(
+        Received(*(str(line[name]) for name in ("channel", "notice", "to", "subject", "text")))
+        for line in lines
+    )
+
+
+def judge(
+    kafka: str | Access,
+    dsns: Mapping[str, str],
+    within: float = 0.0,
+    policy: Path | None = None,
+    received: Path | None = None,
+) -> Verdict:
+    """The verdict. While something is found, look again for `within` seconds.
+
+    Work that is still on its way looks like a finding; what is broken stays broken.
+    """
+    last = monotonic() + within
+    while True:
+        verdict = check(collect(kafka, dsns, policy, received))
+        if verdict.ok or monotonic() >= last:
+            return verdict
+        sleep(_PAUSE)

@@ -1,0 +1,161 @@
+"""The embedded Kafka and PostgreSQL, really started, used and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from deploy.embedded import Kafka, Postgres, StackFault, ports
+from deploy.embedded.place import Place
+from deploy.embedded.processes import marked
+from deploy.embedded.services import ROOT
+
+pytestmark = pytest.mark.infra
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Iterator[Path]:
+    """A run directory; root's data of PostgreSQL may lie elsewhere and go too."""
+    folder = tmp_path / "run"
+    yield folder
+    Place(folder).remove()
+
+
+def nothing_runs(run_dir: Path) -> bool:
+    return not list(marked(run_dir))
+
+
+async def test_postgres_keeps_its_data_and_its_doors_closed(run_dir: Path) -> None:
+    (port,) = ports.pick_free(1)
+    with Postgres(run_dir, port) as postgres:
+        intake = postgres.create_service_database("intake")
+        welfare = postgres.create_service_database("welfare")
+        assert postgres.create_service_database("intake") == intake  # twice is harmless
+
+        assert await ask(postgres.admin_dsn(), "SHOW fsync") == "on"
+        await ask(intake.owner, "CREATE TABLE told (n int)")
+        await ask(intake.owner, "INSERT INTO told VALUES (7)")
+
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask(intake.runtime, "SELECT n FROM told")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask(intake.runtime, "CREATE TABLE mine (n int)")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask(elsewhere(welfare.runtime, "intake"), "SELECT 1")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await ask(elsewhere(intake.owner, "postgres"), "SELECT 1")
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await ask(f"postgresql://intake:guess@127.0.0.1:{port}/intake", "SELECT 1")
+    assert nothing_runs(run_dir)
+
+    with postgres:
+        assert await ask(intake.owner, "SELECT n FROM told") == 7
+    postgres.remove()
+    assert not postgres.data_dir.exists()
+    assert nothing_runs(run_dir)
+
+
+def test_kafka_carries_a_message_over_a_restart(run_dir: Path) -> None:
+    port, controller = ports.pick_free(2)
+    with Kafka(run_dir, port, controller) as kafka:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        admin.create_topics([NewTopic("told", 3, 1)])["told"].result(timeout=30)
+        producer = Producer({"bootstrap.servers": kafka.bootstrap, "acks": "all"})
+        producer.produce("told", key=b"case", value=b"first")
+        assert producer.flush(30) == 0
+        admin.list_topics("misspelt", timeout=10)  # asking for a topic does not make it
+        assert "misspelt" not in admin.list_topics(timeout=10).topics
+    assert nothing_runs(run_dir)
+
+    with kafka:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": kafka.bootstrap,
+                "group.id": "reader",
+                "auto.offset.reset": "earliest",
+            }
+        )
+        consumer.subscribe(["told"])
+        message = consumer.poll(30)
+        assert message is not None
+        assert message.error() is None
+        assert message.value() == b"first"
+        consumer.close()
+    assert nothing_runs(run_dir)
+
+
+def test_starting_what_runs_changes_nothing(run_dir: Path) -> None:
+    (port,) = ports.pick_free(1)
+    with Postgres(run_dir, port) as postgres:
+        first = postgres.daemon.record()
+        Postgres(run_dir, port).start()
+        assert postgres.daemon.record() == first
+        with pytest.raises(StackFault, match=f"Port {port}, which postgres needs, is in use"):
+            Postgres(run_dir / "another", port).start()
+    assert nothing_runs(run_dir)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from deploy.embedded import ports
+from deploy.embedded.session import _watched
+from deploy.embedded.stack import Stack, alone
+from deploy.embedded.steps import together, side_by_side
+
+run_dir = Path(sys.argv[1])
+stack = Stack(run_dir, dict(zip(ports.DEFAULTS, map(int, sys.argv[2:]), strict=True)))
+with _watched(run_dir, keep=False), alone(run_dir):
+    together(side_by_side(stack.kafka.starting(), stack.postgres.starting()))
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_nothing_is_left_when_the_holder_of_a_session_is_killed(run_dir: Path) -> None:
+    taken = [str(port) for port in ports.pick_free(len(ports.DEFAULTS))]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(run_dir), *taken],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "up\n"
+        assert len(list(marked(run_dir))) >= 2
+        watchdogs = psutil.Process(holder.pid).children()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    last = time.monotonic() + 60
+    while run_dir.exists() or not nothing_runs(run_dir):
+        assert time.monotonic() < last, "something still runs"
+        time.sleep(0.05)
+    assert watchdogs
+
+
+def elsewhere(dsn: str, database: str) -> str:
+    """The same role and password, another database."""
+    return f"{dsn.rsplit('/', 1)[0]}/{database}"
+
+
+async def ask(dsn: str, sql: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        answer: object = await connection.fetchval(sql)
+        return answer
+    finally:
+        await connection.close()

@@ -1,0 +1,116 @@
+"""The database refuses: nothing is parked for it, and the batch goes through afterwards, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from lianhu.eventing.errors import passes
+from lianhu.eventing.rules import case_stream
+from lianhu.eventing.testing import TestEngine
+from tests.conftest import MakeDatabase
+from tests.engine_toy import Toy, command, engine, event
+from tests.wire import until
+
+pytestmark = pytest.mark.infra
+
+FIRST, SECOND = "440304-2026-000001", "440304-2026-000002"
+LOCK = "SELECT 1 FROM aggregates WHERE stream = $1 FOR UPDATE"
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+CREATE TRIGGER slow BEFORE INSERT ON journal EXECUTE FUNCTION slow()
+"""
+
+
+@asynccontextmanager
+async def hostile(one: TestEngine) -> AsyncIterator[asyncpg.Connection]:
+    """A session of somebody else that never gives way by itself."""
+    connection = await asyncpg.connect(str(one.house.settings.database_url))
+    try:
+        await connection.execute("SET deadlock_timeout = '10min'")
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def fails_and_passes(work: asyncio.Task[None]) -> BaseException:
+    (error,) = await asyncio.gather(work, return_exceptions=True)
+    assert isinstance(error, Exception), "it was not handled"
+    assert passes(error), "tried again, and no message's fault"
+    return error
+
+
+async def until_blocked(one: TestEngine) -> None:
+    """Wait until the engine waits for somebody's lock."""
+    sql = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+    """
+
+    async def blocked() -> bool:
+        return bool(await one.pool.fetchval(sql))
+
+    await until(blocked, "the engine to wait for a lock")
+
+
+async def is_whole(one: TestEngine) -> None:
+    """Nothing was parked; each message had its one effect."""
+    assert await one.parked() == []
+    for case in (FIRST, SECOND):
+        rows = await one.types(case_stream(case))
+        assert rows == ["report-accepted"] * 2
+    assert await one.verify() == []
+
+
+async def test_a_deadlock_made_by_somebody_else_costs_one_attempt(
+    make_database: MakeDatabase,
+) -> None:
+    async with engine(make_database, Toy()) as one, hostile(one) as other:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        batch = [command(FIRST, "c-1"), command(SECOND, "c-2", offset=1)]
+        async with other.transaction():
+            await other.execute(LOCK, f"case/{SECOND}")
+            work = asyncio.create_task(one.take(*batch))
+            await until_blocked(one)
+            # it holds the first and waits for the second: now each waits for the other
+            asked = asyncio.create_task(other.execute(LOCK, f"case/{FIRST}"))
+            error = await fails_and_passes(work)
+            assert isinstance(error, asyncpg.DeadlockDetectedError)
+            await asked
+        await one.take(*batch)
+        await is_whole(one)
+
+
+async def test_a_lock_that_is_held_too_long_costs_one_attempt(
+    make_database: MakeDatabase,
+) -> None:
+    async with engine(make_database, Toy()) as one, hostile(one) as other:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        batch = [command(FIRST, "c-1"), command(SECOND, "c-2", offset=1)]
+        async with other.transaction():
+            await other.execute(LOCK, f"case/{SECOND}")
+            error = await fails_and_passes(asyncio.create_task(one.take(*batch)))
+            assert isinstance(error, asyncpg.LockNotAvailableError)
+        await one.take(*batch)
+        await is_whole(one)
+
+
+async def test_a_statement_that_takes_too_long_costs_one_attempt(
+    make_database: MakeDatabase,
+) -> None:
+    async with engine(make_database, Toy()) as one, hostile(one) as other:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        batch = [command(FIRST, "c-1"), command(SECOND, "c-2", offset=1)]
+        await other.execute(SLOW)
+        try:
+            error = await fails_and_passes(asyncio.create_task(one.take(*batch)))
+            assert isinstance(error, asyncpg.QueryCanceledError)
+        finally:
+            await other.execute("DROP FUNCTION slow CASCADE")
+        await one.take(*batch)
+        await is_whole(one)

@@ -1,0 +1,24 @@
+"""The engine and the hand-written floor do the same with the same commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.load.hop import ground
+
+CASES = 80
+COMMANDS = 200
+
+
+@pytest.mark.infra
+async def test_the_service_and_the_floor_handle_the_same_commands_to_the_same_states() -> None:
+    async with ground(CASES, COMMANDS, seed=3) as made:
+        engine = await made.engine.handle(COMMANDS)
+        floor = await made.floor.handle(COMMANDS)
+        states = await made.engine.states()
+        assert len(states) == CASES
+        assert states == await made.floor.states()
+        assert await made.engine.history() == await made.floor.history()
+    for run in (engine, floor):
+        assert run.hops <= COMMANDS
+        assert run.peak > 0

@@ -1,0 +1,77 @@
+"""`python -m tests.load hop`: the engine against the hand-written floor, or its profile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.load.hop import ground, report, rounds, summary, table
+from tests.load.lost import lost
+from tests.load.profiled import tables
+
+console = Console(width=140, soft_wrap=True)
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@cli.callback()
+def _() -> None:
+    """Measure on this machine; figures vary with it, ratios less."""
+
+
+@cli.command()
+def hop(
+    commands: Annotated[int, typer.Option(help="the backlog of each run")] = 50_000,
+    cases: Annotated[int, typer.Option(help="cases they are spread over")] = 20_000,
+    rounds_: Annotated[int, typer.Option("--rounds", help="pairs of runs")] = 3,
+    file: Annotated[Path | None, typer.Option("--json", help="write all figures here")] = None,
+    profile: Annotated[bool, typer.Option(help="the engine's profile instead")] = False,
+) -> None:
+    """One hop of mediation: engine against floor, in turns, on the same records."""
+    if profile:
+        asyncio.run(_profile(cases, commands))
+        return
+    console.print(
+        f"{commands:,} commands over {cases:,} cases, {os.cpu_count()} processors, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
+    pairs = asyncio.run(rounds(cases, commands, rounds_, console.print))
+    console.print(table(pairs))
+    figures = summary(pairs)
+    console.print(
+        f"engine / floor: {figures['ratio_median']:.2f} hops/s "
+        f"({figures['ratio_min']:.2f} to {figures['ratio_max']:.2f}), "
+        f"floor / engine: {figures['cpu_ratio_median']:.2f} in CPU of the process"
+    )
+    if file is not None:
+        file.write_text(json.dumps(report(cases, commands, pairs), indent=2) + "\n")
+
+
+@cli.command("lost")
+def lost_() -> None:
+    """Three brokers, one killed under load; 1 when anything is lost or doubled."""
+    verdict = lost(console.print)
+    for line in verdict.lines():
+        console.print(line)
+    raise SystemExit(0 if verdict.ok else 1)
+
+
+async def _profile(cases: int, commands: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "session.pyisession"
+
+        async with ground(cases, commands, 1, profile=path, floor=False) as made:
+            found = await made.engine.handle(commands)
+        console.print(f"{found.rate:,.0f} hops/s with the profiler")
+        for shown in tables(path, commands, found.cpu):
+            console.print(shown)
+
+
+if __name__ == "__main__":
+    cli()
