@@ -11,7 +11,7 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long check check-asyncapi monitoring-check format schemas settings publisher \
+	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences publisher \
 	password master-key clean secrets airgap compose-test
 
 help: ## list the verbs
@@ -82,13 +82,14 @@ test: $(INSTALLED) ## every test that needs no container engine and no patience
 test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
 	@$(PY) -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
 
-check: $(INSTALLED) ## format, lint, types, import rules, contracts
+check: $(INSTALLED) ## format, lint, types, import rules, contracts, licences
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m mypy $(CODE)
 	@.venv/bin/lint-imports
 	@$(PY) -m lianhu.contracts check
 	@$(PY) -m deploy.settings_table check
+	@$(PY) -m deploy.supply.licences check
 	@$(MAKE) --no-print-directory check-asyncapi
 
 check-asyncapi: $(INSTALLED) ## the services' AsyncAPI documents, by the specification's own parser
@@ -135,6 +136,9 @@ master-key: $(INSTALLED) ## another master key, on the running deployment; the o
 
 settings: $(INSTALLED) ## write docs/settings.md from the services' settings
 	@$(PY) -m deploy.settings_table write
+
+licences: $(INSTALLED) ## write docs/licences.md from what the requirements install
+	@$(PY) -m deploy.supply.licences write
 
 clean: $(INSTALLED) ## delete the data of the chain (refused while it runs)
 	@$(PY) -m deploy.embedded clean
