@@ -11,7 +11,7 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences publisher \
+	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences sbom publisher \
 	password master-key clean secrets airgap compose-test
 
 help: ## list the verbs
@@ -136,6 +136,9 @@ master-key: $(INSTALLED) ## another master key, on the running deployment; the o
 
 settings: $(INSTALLED) ## write docs/settings.md from the services' settings
 	@$(PY) -m deploy.settings_table write
+
+sbom: $(INSTALLED) ## a bill of materials of each image, by what lies in it, into build/sbom
+	@$(PY) -m deploy.supply
 
 licences: $(INSTALLED) ## write docs/licences.md from what the requirements install
 	@$(PY) -m deploy.supply.licences write

@@ -12,8 +12,10 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
 from pathlib import Path
+from typing import cast
 
 from boolean import Expression
 from license_expression import AND, OR, BaseSymbol, ExpressionError, get_spdx_licensing
@@ -86,6 +88,13 @@ def declared(told: PackageMetadata, words: Mapping[str, str]) -> str | None:
     return next((known for one in said if (known := _known(one, words))), None)
 
 
+def licence_of(name: str, version: str, told: PackageMetadata, ruled: Rules) -> str | None:
+    """What a person read in this version of it, or what its metadata say."""
+    if (read := ruled.read.get(name)) is not None and read["version"] == version:
+        return read["licence"]
+    return declared(told, ruled.words)
+
+
 def allowed(expression: str, among: Iterable[str]) -> bool:
     """Whether one may use it by licences of these alone."""
 
@@ -127,6 +136,12 @@ def jars(text: str) -> list[Package]:
         group, artifact, version = place.split(":")
         found.append(Package(f"{group}:{artifact}", version, licence))
     return found
+
+
+def own_version() -> str:
+    """The version of this tree."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(told["project"]["version"])
 
 
 def files(packages: Iterable[Package]) -> set[str]:
@@ -208,16 +223,17 @@ def _named(files: Iterable[str]) -> dict[str, str]:
 
 
 def _installed(named: Mapping[str, str], ruled: Rules) -> list[Package]:
-    return [Package(name, version, _licence(name, ruled)) for name, version in named.items()]
+    return [
+        Package(name, version, _licence(name, version, ruled)) for name, version in named.items()
+    ]
 
 
-def _licence(name: str, ruled: Rules) -> str | None:
-    if (read := ruled.read.get(name)) is not None:
-        return read["licence"]
+def _licence(name: str, version: str, ruled: Rules) -> str | None:
     try:
-        return declared(metadata(name), ruled.words)
+        told = metadata(name)
     except PackageNotFoundError:
-        return None
+        told = cast("PackageMetadata", Message())
+    return licence_of(name, version, told, ruled)
 
 
 def _known(said: str, words: Mapping[str, str]) -> str | None:

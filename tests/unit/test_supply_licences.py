@@ -74,8 +74,11 @@ def test_a_package_of_which_nobody_can_tell_is_told() -> None:
 
 def test_another_version_of_what_a_person_read_is_to_be_read_again() -> None:
     read = {**RULES.read, "jinja2": {**RULES.read["jinja2"], "version": "3.1.5"}}
-    (only,) = faults(dataclasses.replace(RULES, read=read))
-    assert only.startswith("jinja2 3.1.5 was read")
+    found = faults(dataclasses.replace(RULES, read=read))
+    assert [one.partition(":")[0] for one in found] == [
+        f"jinja2 {RULES.read['jinja2']['version']}",
+        f"jinja2 3.1.5 was read, {RULES.read['jinja2']['version']} is pinned",
+    ]
 
 
 def test_a_jar_without_a_line_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
