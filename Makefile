@@ -11,7 +11,7 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences sbom publisher \
+	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences sbom scan publisher \
 	password master-key clean secrets airgap compose-test
 
 help: ## list the verbs
@@ -139,6 +139,9 @@ settings: $(INSTALLED) ## write docs/settings.md from the services' settings
 
 sbom: $(INSTALLED) ## a bill of materials of each image, by what lies in it, into build/sbom
 	@$(PY) -m deploy.supply
+
+scan: $(INSTALLED) ## known vulnerabilities, where there are data without a service (needs Go, apt)
+	@$(PY) -m deploy.supply.scan
 
 licences: $(INSTALLED) ## write docs/licences.md from what the requirements install
 	@$(PY) -m deploy.supply.licences write

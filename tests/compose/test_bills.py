@@ -10,8 +10,9 @@ import pytest
 
 from deploy.embedded.jars import DIGESTS
 from deploy.embedded.services import SERVICES
-from deploy.supply.__main__ import IMAGES, main
+from deploy.supply.__main__ import main
 from deploy.supply.bom import validate
+from deploy.supply.images import IMAGES
 from deploy.supply.licences import rules, shipped
 from tests.compose.deployment import why_not
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from deploy.embedded.jars import DIGESTS
-from deploy.supply.__main__ import IMAGES, images, what_is_known
+from deploy.supply.__main__ import what_is_known
 from deploy.supply.bom import Invalid, bill, validate
 from deploy.supply.contents import Part, parts
+from deploy.supply.images import IMAGES, named
 
 KNOWN = what_is_known()
 SITE = "opt/lianhu/lib/python3.11/site-packages"
@@ -142,10 +143,10 @@ def test_a_bill_that_the_schema_does_not_take_is_an_error(broken: dict[str, Any]
 
 
 def test_images_are_named_as_compose_names_them() -> None:
-    assert images({})["kafka"].startswith("apache/kafka:")
+    assert named({})["kafka"].startswith("apache/kafka:")
     told = {"LIANHU_IMAGE_KAFKA": "stand-in/kafka:1", "LIANHU_VERSION": "7"}
-    assert images(told) == {
+    assert named(told) == {
         **{name: f"lianhu/{name}:7" for name in IMAGES[:4]},
         "kafka": "stand-in/kafka:1",
-        "postgres": images({})["postgres"],
+        "postgres": named({})["postgres"],
     }
