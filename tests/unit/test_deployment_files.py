@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from deploy import environment, make_secrets
-from deploy.airgap.images import Image, contents, digest
+from deploy.airgap.images import AS_OF, Image, base_key, contents, digest
 from deploy.embedded.services import ROOT, SERVICES
+from lianhu.notify.settings import Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
 
@@ -55,6 +56,20 @@ def test_a_service_waits_for_its_tables_and_for_the_broker_s_rights() -> None:
         }
         held = {one if isinstance(one, str) else one["source"] for one in service["secrets"]}
         assert held == {"master-key", f"postgres-{name}", f"kafka-{name}", "kafka-ca"}
+
+
+def test_what_an_installation_adds_as_operations_say_is_taken() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"(?s) {3}```yaml\n(.+?) {3}```", text)
+    added = yaml.safe_load(block)
+    (name,) = added["services"]
+    (volume,) = added["services"][name]["volumes"]
+    told = added["services"][name]["environment"]
+    for variable, value in told.items():
+        assert variable.removeprefix(f"LIANHU_{name.upper()}_").lower() in Settings.model_fields
+        if variable.endswith("_FILE"):
+            assert value.startswith(f"{volume['target']}/")
+    assert told.keys() & COMPOSE["services"][name]["environment"].keys() == set()
 
 
 def test_no_word_of_the_compose_file_is_a_secret() -> None:
@@ -99,3 +114,10 @@ def test_a_stand_in_has_another_name_when_anything_in_it_is_another(tmp_path: Pa
     (tmp_path / "Dockerfile").write_text("FROM b")
     assert len({before, one.key("base"), *others}) == 5
     assert digest(contents(tmp_path)) != digest([])
+
+
+def test_another_word_makes_the_stand_ins_debian_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(AS_OF, "one")
+    keys = [base_key(), base_key()]
+    monkeypatch.setenv(AS_OF, "another")
+    assert len({*keys, base_key()}) == 2
