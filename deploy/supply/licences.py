@@ -38,7 +38,7 @@ _HEAD = """\
 
 Of everything that the project stands on. Written by `make licences`; changes made here are lost.
 
-Lianhu is under the Apache License 2.0. `deploy/supply/licences.toml` says which licences may stand beside it and why, and what was read by a person where a package's metadata leave it open; `make check` fails on any other. What checks the AsyncAPI documents comes by npm; it is judged and not listed. Looked at is what a package says of itself, not what its wheel carries in binary form (`make sbom` and `make scan` look further), nor the packages of the Debian below an image, whose terms are in its `/usr/share/doc`.
+Lianhu is under the Apache License 2.0. `deploy/supply/licences.toml` says which licences may stand beside it and why, and what was read by a person where a package's metadata leave it open; `make check` fails on any other. What checks the AsyncAPI documents comes by npm; it is judged and not listed. Looked at is what a package says of itself, not what its wheel carries in binary form (`make scan` looks into dbmate, the one Go program), nor the packages of the Debian below an image, whose terms are in its `/usr/share/doc`.
 """  # noqa: E501 - prose
 
 
