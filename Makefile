@@ -11,7 +11,7 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long check check-asyncapi monitoring-check format schemas settings licences sbom scan publisher \
+	bench lost test test-long check check-asyncapi monitoring-check format schemas settings publisher \
 	password master-key clean secrets airgap compose-test
 
 help: ## list the verbs
@@ -82,7 +82,7 @@ test: $(INSTALLED) ## every test that needs no container engine and no patience
 test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
 	@$(PY) -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
 
-check: $(INSTALLED) ## format, lint, types, import rules, contracts, licences
+check: $(INSTALLED) ## format, lint, types, import rules, contracts
 	@$(PY) -m ruff format --check $(CODE)
 	@$(PY) -m ruff check $(CODE)
 	@$(PY) -m mypy $(CODE)
@@ -136,6 +136,8 @@ master-key: $(INSTALLED) ## another master key, on the running deployment; the o
 
 settings: $(INSTALLED) ## write docs/settings.md from the services' settings
 	@$(PY) -m deploy.settings_table write
+
+.PHONY: sbom scan licences
 
 sbom: $(INSTALLED) ## a bill of materials of each image, by what lies in it, into build/sbom
 	@$(PY) -m deploy.supply
