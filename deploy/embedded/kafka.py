@@ -35,14 +35,19 @@ _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
 
-def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
-    """The node's configuration. Everything not named here is Kafka's own default."""
+def server_properties(
+    data_dir: Path, port: int, controller_port: int, bind: str = ports.HOST
+) -> str:
+    """The node's configuration. Everything not named here is Kafka's own default.
+
+    `bind`: where it listens for clients, who are told the loopback whatever that is.
+    """
     return f"""\
 # Written at each start by deploy/embedded/kafka.py; changes made here are lost.
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{ports.HOST}:{controller_port}
-listeners=PLAINTEXT://{ports.HOST}:{port},CONTROLLER://{ports.HOST}:{controller_port}
+listeners=PLAINTEXT://{bind}:{port},CONTROLLER://{ports.HOST}:{controller_port}
 advertised.listeners=PLAINTEXT://{ports.HOST}:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER

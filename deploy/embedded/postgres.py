@@ -8,37 +8,24 @@ scram-sha-256 only, which has no limit on the length of a path.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from deploy.embedded import ports
+from deploy.embedded.databases import SQL_AND_SETTINGS, Databases, Dsns, without_postgres
 from deploy.embedded.faults import Died, StackFault
 from deploy.embedded.place import Place
 from deploy.embedded.processes import Daemon, run_step
 from deploy.embedded.steps import Deadline, Step, together
 
 ADMIN = "lianhu_admin"
-SQL_AND_SETTINGS = Path(__file__).parents[1] / "postgres"
-"""Shared with the server of the deployment."""
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Dsns:
-    """How to reach one service's database: as itself, as its owner, as the administrator."""
-
-    database: str
-    runtime: str
-    owner: str
-    admin: str
 
 
 def server_settings(port: int, archive: Path | None = None) -> str:
@@ -63,18 +50,6 @@ archive_command = 'sh "{folder}/archive.sh" "%p" "%f" "{folder}/backup/wal"'
 """
 
 
-def database_sql(name: str, password: str, owner_password: str) -> str:
-    """What psql is told of one service's database; see the file for what it does.
-
-    Names and passwords hold letters, digits and _ only.
-    """
-    return f"""\
-\\set name {name}
-\\set password {password}
-\\set owner_password {owner_password}
-{(SQL_AND_SETTINGS / "database.sql").read_text()}"""
-
-
 class Postgres:
     """A server in a run directory. `with Postgres(folder, 15432) as pg:` starts and stops it.
 
@@ -87,6 +62,7 @@ class Postgres:
         self.archive = archive
         self.daemon = Daemon(self.run_dir, "postgres")
         self.place = Place(self.run_dir)
+        self.databases = Databases(ports.HOST, port, ADMIN, self._password)
 
     def start(self) -> None:
         """Start and wait until it takes connections. Raises `Died` or `PortTaken`."""
@@ -110,7 +86,7 @@ class Postgres:
             self.daemon.start(
                 [str(self.place.binary("postgres")), "-D", str(self.data_dir)],
                 port=self.port,
-                environment=self._environment(),
+                environment=without_postgres(),
                 directory=self.data_dir.parent,
                 account=self.place.account,
             )
@@ -161,52 +137,23 @@ class Postgres:
 
     def admin_dsn(self, database: str = "postgres") -> str:
         """The address as the administrator."""
-        return self._dsn(ADMIN, database)
+        return self.databases.dsn(ADMIN, database)
 
     def create_service_database(self, name: str) -> Dsns:
         """Create a service's database and its two roles, or bring them to order."""
-        return self.create_service_databases([name])[name]
+        return self.databases.create([name])[name]
 
     def create_service_databases(self, names: Sequence[str]) -> Mapping[str, Dsns]:
         """The same for several in one go."""
-        for name in names:
-            if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-                raise StackFault(f"{name!r} cannot be a database's name.")
-        self.psql(
-            "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n"
-            + "".join(
-                database_sql(name, self._password(name), self._password(f"{name}_owner"))
-                for name in names
-            )
-        )
-        return {name: self.dsns(name) for name in names}
+        return self.databases.create(names)
 
     def dsns(self, name: str) -> Dsns:
         """The addresses of a service's database."""
-        return Dsns(
-            database=name,
-            runtime=self._dsn(name, name),
-            owner=self._dsn(f"{name}_owner", name),
-            admin=self._dsn(ADMIN, name),
-        )
+        return self.databases.dsns(name)
 
     def psql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the administrator; what it prints, unaligned. Raises `Died` on an error."""
-        result = subprocess.run(
-            [
-                *(self.place.binary("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
-                *("-h", ports.HOST, "-p", str(self.port), "-U", ADMIN, "-d", database, "-f", "-"),
-            ],
-            input=sql,
-            env={**self._environment(), "PGPASSWORD": self._password(ADMIN)},
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
-        if result.returncode != 0:
-            raise Died(f"postgres refused what was asked of it: {result.stderr.strip()}")
-        return result.stdout
+        return self.databases.psql(sql, database)
 
     @property
     def data_dir(self) -> Path:
@@ -241,7 +188,7 @@ class Postgres:
         text = (SQL_AND_SETTINGS / f"{name}.sh").read_text()
         result = subprocess.run(
             ["sh", "-c", text, name, *arguments],
-            env={**self._environment(), **environment, "PATH": path},
+            env={**without_postgres(), **environment, "PATH": path},
             cwd=self.data_dir.parent,
             user=None if account is None else account.uid,
             group=None if account is None else account.gid,
@@ -273,7 +220,7 @@ class Postgres:
                     "--no-instructions",
                 ],
                 run_dir=self.run_dir,
-                environment=self._environment(),
+                environment=without_postgres(),
                 directory=self.data_dir.parent,
                 seconds=START_SECONDS,
                 account=self.place.account,
@@ -281,11 +228,6 @@ class Postgres:
             draft.replace(self.data_dir)
         finally:
             password_file.unlink(missing_ok=True)
-
-    def _dsn(self, role: str, database: str) -> str:
-        where = f"{ports.HOST}:{self.port}/{database}"
-        # No TLS on the loopback; some clients (the migrator's) would insist on it.
-        return f"postgresql://{role}:{self._password(role)}@{where}?sslmode=disable"
 
     def _password(self, role: str) -> str:
         """A role's password, made on first use, in a file of its own that only we may read."""
@@ -302,8 +244,4 @@ class Postgres:
 
     def _runs(self, binary: str, *arguments: str) -> bool:
         command = [str(self.place.binary(binary)), *arguments]
-        return subprocess.run(command, env=self._environment(), check=False).returncode == 0
-
-    def _environment(self) -> dict[str, str]:
-        """Ours without the variables that would lead a client of PostgreSQL elsewhere."""
-        return {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+        return subprocess.run(command, env=without_postgres(), check=False).returncode == 0

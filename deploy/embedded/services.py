@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.embedded import ports
+from deploy.embedded.databases import Dsns
 from deploy.embedded.faults import StackFault
-from deploy.embedded.postgres import Dsns
 from deploy.embedded.processes import Daemon, run_step
 from deploy.embedded.steps import Deadline, Step
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from secrets import token_hex
 
 from deploy.embedded import ports
+from deploy.embedded.databases import Dsns
 from deploy.embedded.faults import StackFault
 from deploy.embedded.kafka import Kafka
-from deploy.embedded.postgres import Dsns
 from deploy.embedded.processes import Daemon
 from deploy.embedded.services import ONE_EACH, ROOT, Replica
 from deploy.embedded.stack import Say, Stack, alone, silent, undisturbed

@@ -22,9 +22,10 @@ from pathlib import Path
 import psutil
 
 from deploy.embedded import ports, services
+from deploy.embedded.databases import Dsns
 from deploy.embedded.faults import Busy, Died, StackFault
 from deploy.embedded.kafka import Kafka
-from deploy.embedded.postgres import Dsns, Postgres
+from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import Daemon, end, family_of, marked
 from deploy.embedded.services import ONE_EACH, SERVICES, Replica, Settings
 from deploy.embedded.steps import POLL_SECONDS, Step, side_by_side, together

@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from deploy.embedded import ports, services
+from deploy.embedded.databases import database_sql
 from deploy.embedded.faults import Busy, Died, Missing, PortTaken, StackFault
 from deploy.embedded.jars import check
 from deploy.embedded.java import parse_version
 from deploy.embedded.kafka import Kafka, server_properties
-from deploy.embedded.postgres import Postgres, database_sql, server_settings
+from deploy.embedded.postgres import Postgres, server_settings
 from deploy.embedded.processes import Daemon, Record, rotate, run_step
 from deploy.embedded.secured import TEMPLATE, filled
 from deploy.embedded.stack import Stack, alone
