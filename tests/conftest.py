@@ -1,4 +1,4 @@
-"""The ground for tests: the real broker and database, started once; a fresh database each."""
+"""What all tests stand on: the real broker and database, started once; a fresh database each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from secrets import token_hex
 from shutil import rmtree
 from tempfile import mkdtemp
 
@@ -15,11 +14,13 @@ import asyncpg
 import hypothesis
 import pytest
 
-from deploy.embedded import Kafka, Postgres, ports
+from deploy.embedded import StackFault, ports
 from deploy.embedded.place import Place
 from lianhu.contracts.publishers import Publishers
 from lianhu.eventing import topics
 from lianhu.eventing.migrate import migrate
+from tests.infrastructure import chosen, names
+from tests.infrastructure.ground import Broker, Infrastructure, Server
 
 # no test depends on how quick the machine is
 hypothesis.settings.register_profile("lianhu", deadline=None)
@@ -36,6 +37,23 @@ SERVICES = ("intake", "mediation", "welfare", "notify")
 MakeDatabase = Callable[[str], Awaitable[str]]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """End before the first test where the chosen ground cannot be had."""
+    try:
+        chosen.check(config.getoption("numprocesses", None) or 1)
+    except StackFault as fault:
+        raise pytest.UsageError(str(fault)) from None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What stands on the ground is marked, so that it is run on every one."""
+    if (
+        "infrastructure" in getattr(item, "fixturenames", ())
+        and item.get_closest_marker("infra") is None
+    ):
+        pytest.fail("it takes its broker or its database from the ground: mark it `infra`")
+
+
 @pytest.fixture(scope="session")
 def run_dir() -> Iterator[Path]:
     """A folder for the broker's and the database's data, gone afterwards."""
@@ -46,19 +64,30 @@ def run_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(run_dir: Path) -> Iterator[Postgres]:
+def infrastructure() -> Iterator[Infrastructure]:
+    """Where broker and database come from."""
+    with chosen.chosen() as ground:
+        yield ground
+
+
+@pytest.fixture(scope="session")
+def postgres(infrastructure: Infrastructure) -> Iterator[Server]:
     """The real PostgreSQL."""
-    (port,) = ports.pick_free(1)
-    with Postgres(run_dir, port) as server:
+    with infrastructure.server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def broker(run_dir: Path) -> Iterator[str]:
-    """The bootstrap address of the real Kafka, with every topic of the registry."""
-    (port,) = ports.pick_free(1)
-    with Kafka(run_dir, port) as server:
-        yield server.bootstrap
+def kafka(infrastructure: Infrastructure) -> Iterator[Broker]:
+    """The real Kafka."""
+    with infrastructure.broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def broker(kafka: Broker) -> str:
+    """The bootstrap address of the real Kafka."""
+    return kafka.bootstrap
 
 
 @pytest.fixture(scope="session")
@@ -70,33 +99,32 @@ async def broker_with_topics(broker: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def templates(postgres: Postgres) -> dict[str, str]:
+async def templates(postgres: Server) -> dict[str, str]:
     """A migrated template database for each service, by service."""
+    made = {service: names.fresh(f"template_{service}") for service in SERVICES}
     admin = await asyncpg.connect(postgres.admin_dsn())
     try:
-        for service in SERVICES:
-            await admin.execute(f"CREATE DATABASE template_{service}")
+        for name in made.values():
+            await admin.execute(f"CREATE DATABASE {name}")
     finally:
         await admin.close()
     await asyncio.gather(
         *(
             asyncio.to_thread(
-                migrate,
-                postgres.admin_dsn(f"template_{service}"),
-                files(f"lianhu.{service}") / "migrations",
+                migrate, postgres.admin_dsn(name), files(f"lianhu.{service}") / "migrations"
             )
-            for service in SERVICES
+            for service, name in made.items()
         )
     )
-    return {service: f"template_{service}" for service in SERVICES}
+    return made
 
 
 @pytest.fixture(scope="session")
-async def make_database(postgres: Postgres, templates: dict[str, str]) -> MakeDatabase:
+async def make_database(postgres: Server, templates: dict[str, str]) -> MakeDatabase:
     """Makes an empty, migrated database of a service and returns its address."""
 
     async def make(service: str) -> str:
-        name = f"test_{service}_{token_hex(4)}"
+        name = names.fresh(service)
         admin = await asyncpg.connect(postgres.admin_dsn())
         try:
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE {templates[service]}")

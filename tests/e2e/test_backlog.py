@@ -8,7 +8,7 @@ import pytest
 
 from tests.load.backlog import measure
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 
 WAITING = 20_000
 LARGEST = 200 * 1024 * 1024

@@ -27,7 +27,7 @@ from tests.demo.book import Case
 from tests.demo.chain import by
 from tests.demo.reports import OFFICERS, POLICE, TREASURY
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 CIVIL_AFFAIRS = "civil-affairs-futian"
 NANSHAN, OTHER_STREET = "440305000000", "440304002000"

@@ -24,7 +24,7 @@ from tests.demo.wire import Watcher
 from tests.stranger import COMMUNITY, Headers, NotTaken, Stranger, binary, dumped, report
 from tests.wire import send_header_name
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
 REPORTS, COMMANDS = f"intake.reports.{HOTLINE}.v1", f"mediation.commands.{OFFICERS}.v1"

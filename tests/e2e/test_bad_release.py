@@ -17,7 +17,7 @@ from lianhu.eventing.settings import EngineSettings
 from tests.standing import Standing
 from tests.wire import until
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 
 BAD = Path(__file__).parents[1] / "bad_release"
 SETTINGS = EngineSettings(_env_file=None)

@@ -24,7 +24,7 @@ from tests.checker.verdict import Kind, Verdict
 from tests.demo.reports import HOTLINE, OFFICERS, REPORTS
 from tests.demo.wire import Sender, Watcher
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
 TAKEN = {"story-1", "story-2", "story-3", "r-04", "r-07", "r-08", "story-4"}

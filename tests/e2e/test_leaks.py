@@ -16,7 +16,7 @@ from tests.demo.wire import Sender, Watcher
 from tests.leaks import Chain, search
 from tests.leaks.__main__ import chain_of
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 NAME = "欧阳雪梅"
 REPORTS = (

@@ -12,7 +12,7 @@ from deploy.embedded import session
 from tests.standing import Standing
 from tests.wire import places_of, until
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 
 TOPIC = "intake.events.v1"
 CASES = 30

@@ -36,7 +36,6 @@ DISTRICT = "440304000000"
 """Where the protection path begins."""
 
 pytestmark = [
-    pytest.mark.infra,
     pytest.mark.timeout(240),
     pytest.mark.skipif(
         not FILE.exists(), reason="the real accounts (shared/data/narratives.jsonl) are not here"

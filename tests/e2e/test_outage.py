@@ -15,7 +15,7 @@ from tests.demo.clock import Clock
 from tests.standing import Offer, Standing
 from tests.wire import until
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(420)]
 
 CASES = 40
 RED = {"indicators": {"self_harm": True}}

@@ -24,7 +24,7 @@ from tests.demo.clock import Clock
 from tests.demo.reports import OFFICERS
 from tests.demo.wire import Sender, Watcher
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 TOLD = {"narrative": "夫妻因家务多次争吵。"}
 

@@ -39,7 +39,7 @@ from tests.demo.reports import GRID, HOTLINE
 from tests.demo.wire import Watcher
 from tests.stranger import NotTaken, Stranger, binary, dumped, report
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
 SECONDS = 120.0

@@ -28,7 +28,7 @@ from tests.demo.book import Case
 from tests.demo.chain import by
 from tests.demo.reports import GRID, OFFICERS, TREASURY
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SHE = {"name": "宇文静", "phone": "13603018811", "document": {"number": "440304198703120045"}}
 ANOTHER = {"name": "长孙萍", "phone": "13603018812", "document": {"number": "440304199104230066"}}

@@ -16,7 +16,7 @@ from tests import receivers
 from tests.checker.collect import judge
 from tests.demo.wire import Sender, Watcher
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
 PLACE = {"division": "440304001019"}

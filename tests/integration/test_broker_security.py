@@ -43,8 +43,6 @@ from lianhu.eventing.broker import ITERATIONS, Broker, Difference
 from lianhu.eventing.connection import Access, Protocol
 from lianhu.eventing.users import renew_password
 
-pytestmark = pytest.mark.infra
-
 PUBLISHERS = Publishers.read()
 TOPICS = sorted(topic.name for topic in topics(PUBLISHERS))
 RIGHTS = rights(PUBLISHERS)

@@ -22,8 +22,6 @@ from deploy.embedded.place import Place
 from deploy.embedded.processes import marked
 from deploy.embedded.services import ROOT
 
-pytestmark = pytest.mark.infra
-
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Iterator[Path]:

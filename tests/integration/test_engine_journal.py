@@ -15,7 +15,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.embedded import Postgres
 from lianhu.eventing import journal
 from lianhu.eventing.migrate import migrate
 from lianhu.eventing.rules import Rank, Stream, case_stream
@@ -23,6 +22,8 @@ from lianhu.eventing.testing import TestEngine
 from lianhu.privacy import MasterKey
 from tests.conftest import MakeDatabase
 from tests.engine_toy import Toy, again, command, engine, engines, event, report
+from tests.infrastructure import names
+from tests.infrastructure.ground import Server
 
 pytestmark = pytest.mark.infra
 
@@ -265,8 +266,8 @@ async def test_the_operator_s_command_finds_it_too(
 # grants
 
 
-async def test_the_service_itself_cannot_change_its_journal(postgres: Postgres) -> None:
-    dsns = await asyncio.to_thread(postgres.create_service_database, "granted_mediation")
+async def test_the_service_itself_cannot_change_its_journal(postgres: Server) -> None:
+    dsns = await asyncio.to_thread(postgres.create_service_database, names.fresh("mediation"))
     migrations = files("lianhu.mediation") / "migrations"
     await asyncio.to_thread(migrate, dsns.owner, migrations)
     await asyncio.to_thread(migrate, dsns.owner, migrations)  # nothing is left to do
@@ -296,8 +297,8 @@ async def test_the_service_itself_cannot_change_its_journal(postgres: Postgres) 
         await runtime.close()
 
 
-async def test_an_engine_works_with_the_runtime_role(postgres: Postgres) -> None:
-    dsns = await asyncio.to_thread(postgres.create_service_database, "granted_intake")
+async def test_an_engine_works_with_the_runtime_role(postgres: Server) -> None:
+    dsns = await asyncio.to_thread(postgres.create_service_database, names.fresh("intake"))
     await asyncio.to_thread(migrate, dsns.owner, files("lianhu.intake") / "migrations")
     toy = Toy()
     toy.does["bad"] = "raise"

@@ -17,10 +17,10 @@ import asyncpg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from deploy.embedded import Kafka, ports
 from lianhu.eventing import topics
 from lianhu.privacy import DataKey, Sealer, seal_bytes
 from tests.conftest import MakeDatabase
+from tests.infrastructure.ground import Infrastructure
 from tests.leaks import Chain, Needle, Searched, search
 from tests.wire import places_of, sending
 
@@ -113,10 +113,9 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-async def lone_broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def lone_broker(infrastructure: Infrastructure) -> AsyncIterator[str]:
     """A broker on which no other test has written: here all that was ever sent is searched."""
-    (port,) = ports.pick_free(1)
-    with Kafka(tmp_path_factory.mktemp("kafka"), port) as server:
+    with infrastructure.broker() as server:
         await topics.create(server.bootstrap, None)
         yield server.bootstrap
 

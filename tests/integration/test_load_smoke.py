@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.load.hop import ground
 
 CASES = 80
 COMMANDS = 200
 
 
-@pytest.mark.infra
 async def test_the_service_and_the_floor_handle_the_same_commands_to_the_same_states() -> None:
     async with ground(CASES, COMMANDS, seed=3) as made:
         engine = await made.engine.handle(COMMANDS)

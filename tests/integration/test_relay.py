@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
-import signal
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from secrets import token_hex
 
 import asyncpg
@@ -21,7 +18,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from pydantic import PostgresDsn
 
-from deploy.embedded.processes import Daemon
 from lianhu.contracts.publishers import Publishers
 from lianhu.eventing import database, journal, relay
 from lianhu.eventing.journal import Row
@@ -29,6 +25,7 @@ from lianhu.eventing.metrics import Metrics
 from lianhu.eventing.relay import Relay
 from lianhu.eventing.settings import EngineSettings
 from tests.conftest import MakeDatabase
+from tests.infrastructure.ground import Broker
 from tests.wire import Seen, headers, tail, until
 
 pytestmark = pytest.mark.infra
@@ -287,12 +284,10 @@ async def test_a_row_that_is_refused_holds_the_cursor_and_is_not_overtaken(
 
 
 async def test_nothing_overtakes_when_the_broker_stands_still(
-    broker_with_topics: str, run_dir: Path, make_database: MakeDatabase
+    broker_with_topics: str, kafka: Broker, make_database: MakeDatabase
 ) -> None:
     """Once, sending all and then awaiting all put row 273 behind row 500."""
     streams = [case() for _ in range(20)]
-    kafka = Daemon(run_dir, "kafka").record()
-    assert kafka is not None
     async with (
         office(
             broker_with_topics, await make_database("mediation"), records=100, timeout_ms=1500
@@ -311,14 +306,11 @@ async def test_nothing_overtakes_when_the_broker_stands_still(
                     return
                 await asyncio.sleep(0.1)
 
-        os.kill(kafka.pid, signal.SIGSTOP)
-        try:
+        with kafka.standing_still():
             work = asyncio.create_task(leader())
             # longer than the request's patience, and than an idle connection of a leader lives
             await asyncio.wait([work], timeout=6.5)
             assert not work.done()
-        finally:
-            os.kill(kafka.pid, signal.SIGCONT)
         await asyncio.wait_for(work, 60)
         assert await here.cursor() == 500
 
@@ -333,31 +325,28 @@ async def test_nothing_overtakes_when_the_broker_stands_still(
 
 
 async def test_giving_up_a_producer_sends_nothing_and_waits_for_nothing(
-    broker_with_topics: str, run_dir: Path, make_database: MakeDatabase
+    broker_with_topics: str, kafka: Broker, make_database: MakeDatabase
 ) -> None:
     """A leader that lost the lead must let go, also while the broker stands still."""
-    kafka = Daemon(run_dir, "kafka").record()
-    assert kafka is not None
     loop, said = asyncio.get_running_loop(), []
     loop.set_exception_handler(lambda _, context: said.append(context["message"]))
     async with office(broker_with_topics, await make_database("mediation")) as here:
         await here.write(row(case(), 1))
         await here.publish()
         await here.write(*(row(case(), 1) for _ in range(50)))
-        os.kill(kafka.pid, signal.SIGSTOP)
         try:
-            work = asyncio.create_task(here.publish())
-            await asyncio.wait([work], timeout=0.5)
-            assert not work.done()
-            work.cancel()
-            await asyncio.wait([work], timeout=5)
-            assert work.cancelled()
-            await asyncio.wait_for(here.relay.drop(), 5)
-            del work
-            gc.collect()
-            assert said == [], "nothing is left behind that somebody should have looked at"
+            with kafka.standing_still():
+                work = asyncio.create_task(here.publish())
+                await asyncio.wait([work], timeout=0.5)
+                assert not work.done()
+                work.cancel()
+                await asyncio.wait([work], timeout=5)
+                assert work.cancelled()
+                await asyncio.wait_for(here.relay.drop(), 5)
+                del work
+                gc.collect()
+                assert said == [], "nothing is left behind that somebody should have looked at"
         finally:
-            os.kill(kafka.pid, signal.SIGCONT)
             loop.set_exception_handler(None)
         assert await here.cursor() == 1
         await here.publish()

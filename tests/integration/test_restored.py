@@ -10,10 +10,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
-from secrets import token_hex
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import asyncpg
 import pytest
@@ -21,7 +17,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from typer.testing import CliRunner
 
-from deploy.embedded import Kafka, Postgres, ports
 from lianhu.contracts.rights import group_of
 from lianhu.eventing import topics
 from lianhu.eventing.cli import build
@@ -33,6 +28,8 @@ from lianhu.eventing.testing import FakeRecord, TestEngine
 from lianhu.mediation.settings import Settings
 from tests.conftest import MakeDatabase
 from tests.engine_toy import COMMANDS, STATES, Toy, again, command, event
+from tests.infrastructure import names
+from tests.infrastructure.ground import Infrastructure, Server
 
 pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
 
@@ -42,16 +39,11 @@ GROUP = group_of("mediation")
 
 
 @pytest.fixture
-def own_broker() -> Iterator[str]:
+def own_broker(infrastructure: Infrastructure) -> Iterator[str]:
     """A broker on whose topics nobody else has written."""
-    folder = Path(mkdtemp(prefix="lianhu-test-"))
-    (port, controller) = ports.pick_free(2)
-    try:
-        with Kafka(folder, port, controller) as server:
-            asyncio.run(topics.create(server.bootstrap, None))
-            yield server.bootstrap
-    finally:
-        rmtree(folder)
+    with infrastructure.broker() as server:
+        asyncio.run(topics.create(server.bootstrap, None))
+        yield server.bootstrap
 
 
 @dataclass
@@ -59,7 +51,7 @@ class Site:
     """A toy service of the name of mediation, its database, and the broker."""
 
     bootstrap: str
-    server: Postgres
+    server: Server
     database: str
     toy: Toy
 
@@ -74,7 +66,7 @@ class Site:
 
     async def copy(self) -> str:
         """The database as it is now, under another name."""
-        name = f"test_restored_{token_hex(4)}"
+        name = names.fresh("restored")
         admin = await asyncpg.connect(self.server.admin_dsn())
         try:
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE {self.database}")
@@ -166,7 +158,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(make_database: MakeDatabase, postgres: Postgres, own_broker: str) -> Site:
+async def site(make_database: MakeDatabase, postgres: Server, own_broker: str) -> Site:
     url = await make_database("mediation")
     return Site(own_broker, postgres, url.rpartition("/")[2].partition("?")[0], Toy())
 

@@ -28,8 +28,6 @@ from tests.demo.reports import HOTLINE
 from tests.demo.wire import Sender
 from tests.wire import until, until_true
 
-pytestmark = pytest.mark.infra
-
 MEDIATIONS = ("mediation", "mediation-2")
 NAMES = ("intake", *MEDIATIONS)
 BATCH = 100

@@ -23,7 +23,7 @@ from tests.monitoring.alarm import (
 from tests.monitoring.conftest import EXPORTER, Monitored, needed
 from tests.wire import until_true
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 NOW = "/operations-now"
 SECONDS = 90.0

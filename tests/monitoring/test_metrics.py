@@ -13,7 +13,7 @@ from tests.monitoring.asked import Shown, expressions, recorded, wrong
 from tests.monitoring.conftest import EXPORTER, Monitored, needed
 from tests.wire import until_true
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 DATABASE = "pg_"
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 
-from deploy.embedded import Postgres
 from lianhu.contracts.publishers import Publishers
 from lianhu.eventing import health
 from lianhu.eventing.clock import Clock
@@ -19,6 +18,7 @@ from lianhu.eventing.metrics import Metrics
 from lianhu.eventing.settings import EngineSettings
 from lianhu.privacy import BlindIndex, DataKey, MasterKey, MasterKeys
 from tests.engine_toy import STATES, Toy
+from tests.infrastructure.ground import Server
 
 HOUSE = House(
     name="mediation",
@@ -58,7 +58,7 @@ async def nowhere() -> AsyncIterator[asyncpg.Pool]:
 
 
 @pytest.fixture
-async def served(postgres: Postgres) -> AsyncIterator[asyncpg.Pool]:
+async def served(postgres: Server) -> AsyncIterator[asyncpg.Pool]:
     pool = await asyncpg.create_pool(postgres.admin_dsn(), min_size=0, max_size=1)
     yield pool
     pool.terminate()
