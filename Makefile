@@ -11,7 +11,7 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long check check-asyncapi monitoring-check format schemas settings publisher \
+	bench lost test test-long test-containers check check-asyncapi monitoring-check format schemas settings publisher \
 	password master-key clean secrets airgap compose-test
 
 help: ## list the verbs
@@ -81,6 +81,10 @@ test: $(INSTALLED) ## every test that needs no container engine and no patience
 
 test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
 	@$(PY) -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
+
+test-containers: $(INSTALLED) ## those that need broker or database, on containers (an engine, `make airgap`)
+	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m '(infra or containers) and not long' \
+		$(SIDE_BY_SIDE) $(ARGS)
 
 check: $(INSTALLED) ## format, lint, types, import rules, contracts
 	@$(PY) -m ruff format --check $(CODE)
