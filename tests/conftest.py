@@ -6,16 +6,12 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.resources import files
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import asyncpg
 import hypothesis
 import pytest
 
 from deploy.embedded import StackFault, ports
-from deploy.embedded.place import Place
 from lianhu.contracts.publishers import Publishers
 from lianhu.eventing import topics
 from lianhu.eventing.migrate import migrate
@@ -52,15 +48,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         and item.get_closest_marker("infra") is None
     ):
         pytest.fail("it takes its broker or its database from the ground: mark it `infra`")
-
-
-@pytest.fixture(scope="session")
-def run_dir() -> Iterator[Path]:
-    """A folder for the broker's and the database's data, gone afterwards."""
-    folder = Path(mkdtemp(prefix="lianhu-test-"))
-    yield folder
-    Place(folder).remove()
-    rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -141,7 +141,7 @@ def session(
         archive=archive,
     )
     # watched before the folder is there, so that a Ctrl-C at no moment leaves it behind
-    with _watched(stack.run_dir, keep=keep) as all_is_done:
+    with watched(stack.run_dir, keep=keep) as all_is_done:
         if run_dir is None:
             folder.mkdir(mode=0o700)
         with alone(stack.run_dir):
@@ -157,8 +157,8 @@ def session(
 
 
 @contextlib.contextmanager
-def _watched(run_dir: Path, *, keep: bool) -> Iterator[Callable[[], None]]:
-    """Have a watchdog end the stack when this block ends without the yielded call."""
+def watched(run_dir: Path, *, keep: bool = False) -> Iterator[Callable[[], None]]:
+    """Have a watchdog end what runs in this folder when the block ends without the yielded call."""
     command = [sys.executable, "-m", "deploy.embedded.watchdog", str(run_dir)]
     watchdog = subprocess.Popen(
         [*command, "--keep"] if keep else command,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from shutil import rmtree
-from tempfile import mkdtemp
 
 from deploy.embedded import Kafka, Postgres, ports
 from deploy.embedded.place import Place
+from deploy.embedded.session import watched
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,29 @@ class Embedded:
     @contextmanager
     def broker(self) -> Iterator[Process]:
         """Apache Kafka."""
-        with _folder() as folder, Kafka(folder, *ports.pick_free(2)) as kafka:
+        with folder() as its, Kafka(its, *ports.pick_free(2)) as kafka:
             yield Process(kafka)
 
     @contextmanager
     def server(self) -> Iterator[Postgres]:
         """PostgreSQL."""
         (port,) = ports.pick_free(1)
-        with _folder() as folder, Postgres(folder, port) as server:
+        with folder() as its, Postgres(its, port) as server:
             yield server
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    folder = Path(mkdtemp(prefix="lianhu-test-"))
-    try:
-        yield folder
-    finally:
-        Place(folder).remove()
-        rmtree(folder)
+def folder() -> Iterator[Path]:
+    """For one server: gone afterwards with what runs in it, also when these tests are killed."""
+    path = Path(tempfile.gettempdir(), f"lianhu-test-{token_hex(8)}")
+    with watched(path) as all_is_done:
+        path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            Place(path).remove()
+            rmtree(path)
+        all_is_done()
 
 
 @contextmanager

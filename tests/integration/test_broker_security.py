@@ -42,6 +42,7 @@ from lianhu.contracts.topics import topics
 from lianhu.eventing.broker import ITERATIONS, Broker, Difference
 from lianhu.eventing.connection import Access, Protocol
 from lianhu.eventing.users import renew_password
+from tests.infrastructure.embedded import folder
 
 PUBLISHERS = Publishers.read()
 TOPICS = sorted(topic.name for topic in topics(PUBLISHERS))
@@ -63,10 +64,10 @@ def run(applying: Applying, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
-def kafka(run_dir: Path) -> Iterator[SecuredKafka]:
+def kafka() -> Iterator[SecuredKafka]:
     """The broker as it is deployed, with users, rights and topics."""
     (port,) = ports.pick_free(1)
-    with SecuredKafka(run_dir / "secured", port) as server:
+    with folder() as made_for_it, SecuredKafka(made_for_it, port) as server:
         made = run(server.applying(None))
         assert made.returncode == 0, made.stderr
         yield server

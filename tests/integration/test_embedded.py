@@ -157,3 +157,28 @@ async def ask(dsn: str, sql: str) -> object:
         return answer
     finally:
         await connection.close()
+
+
+_HOLDS_A_SERVER = """
+import sys, time
+from tests.infrastructure import embedded
+with embedded.ground() as ground, ground.server() as server:
+    print(server.run_dir, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_ground_of_tests_that_are_killed_goes_with_them() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDS_A_SERVER], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as tests:
+        assert tests.stdout is not None
+        folder = Path(tests.stdout.readline().strip())
+        try:
+            assert list(marked(folder))
+        finally:
+            tests.kill()
+    last = time.monotonic() + 60
+    while folder.exists() or list(marked(folder)):
+        assert time.monotonic() < last, f"something is left of {folder}"
+        time.sleep(0.1)
