@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,15 +92,12 @@ class House:
         return self.states[kind].model_validate_json(text)
 
     def dump(
-        self, event: Internal, found: Aggregate, others: Mapping[Stream, Aggregate]
+        self, event: Internal, found: Aggregate, sealer_of: Callable[[Aggregate], Sealer]
     ) -> tuple[Internal, str]:
-        """The event as it is written, its personal values closed with the stream's data key.
-
-        A value that is closed with the key of one of `others` is closed anew with this one's.
-        """
+        """The event as it is written, its personal values closed by the stream's sealer."""
         if event.type_ not in self._sealed:
             return event, event.model_dump_json()
-        sealer = self._sealer(found, others)
+        sealer = sealer_of(found)
         before = sealer.count
         try:
             body = event.model_dump_json(context=sealer)
@@ -133,7 +130,12 @@ class House:
                 state = self.workflow.evolve(stream, state, event, row.time)
         return state
 
-    def _sealer(self, found: Aggregate, others: Mapping[Stream, Aggregate]) -> Sealer:
+    def sealer(self, found: Aggregate, others: Mapping[Stream, Aggregate]) -> Sealer:
+        """What closes a stream's values with its data key, which it makes where there is none.
+
+        A value that is closed with the key of one of `others` is closed anew with this one's.
+        """
+
         def own() -> DataKey:
             if found.wrapped is not None:
                 return self.keys.unwrap(found.name, found.wrapped)
@@ -149,6 +151,4 @@ class House:
                 return None
             return self.keys.unwrap(key_id, other.wrapped)
 
-        if found.sealer is None:
-            found.sealer = Sealer(own, found.name, of_another)
-        return found.sealer
+        return Sealer(own, found.name, of_another)
