@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,10 +121,17 @@ class House:
             raise Poison("not-an-event")
         return event
 
-    def fold(self, stream: Stream, rows: Sequence[Row]) -> State | None:
-        """The state that a stream's journal rows give."""
+    def fold(
+        self, stream: Stream, rows: Sequence[Row], passed_over: Collection[str]
+    ) -> State | None:
+        """The state that a stream's journal rows give.
+
+        `passed_over`: types that are no reason to give up where this release does not know them.
+        """
         state: State | None = None
         for row in rows:
+            if row.type in passed_over and REGISTRY.get(row.type) is None:
+                continue
             event = self.read(row)
             if event is not None:
                 state = self.workflow.evolve(stream, state, event, row.time)

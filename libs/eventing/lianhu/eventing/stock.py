@@ -113,6 +113,7 @@ class Stock:
         self, connection: asyncpg.Connection, name: str, shape: int, text: str | None
     ) -> State | None:
         stream = Stream.parse(name)
-        if text is not None and shape < self._house.shape(stream.kind):
-            return self._house.fold(stream, await journal.of_stream(connection, name))
+        if text is not None and shape != self._house.shape(stream.kind):
+            passed = await journal.passed_over(connection)
+            return self._house.fold(stream, await journal.of_stream(connection, name), passed)
         return self._house.parse(stream.kind, shape, text)
