@@ -14,9 +14,12 @@ _JOURNAL = """
 SELECT seq, stream, version, epoch, id, type, time, causation, answers, body, hash
 FROM journal ORDER BY seq
 """
-_STATES = "SELECT stream, version, head, state, seen, next_due FROM aggregates ORDER BY stream"
+_STATES = """
+SELECT stream, version, head, state, seen, next_due, shape FROM aggregates ORDER BY stream
+"""
 _PARKED = "SELECT letter, reason, source, stream FROM parked ORDER BY id"
 _MOVES = "SELECT from_at, ahead FROM clock ORDER BY from_at"
+_PASSED_OVER = "SELECT type FROM passed_over"
 _IN_APP = "SELECT notice, unit, case_number FROM in_app ORDER BY notice"
 
 
@@ -42,6 +45,7 @@ async def _read(service: str, dsn: str) -> Database:
                 if has_screens
                 else (),
                 epoch=await connection.fetchval("SELECT max(epoch) FROM epochs"),
+                passed_over=frozenset(row[0] for row in await connection.fetch(_PASSED_OVER)),
             )
     finally:
         await connection.close()
@@ -52,4 +56,7 @@ def _state(row: asyncpg.Record) -> StateRow:
         producer: (int(epoch), int(number), str(hash_))
         for producer, (epoch, number, hash_) in json.loads(row["seen"]).items()
     }
-    return StateRow(row["stream"], row["version"], row["head"], row["state"], seen, row["next_due"])
+    return StateRow(
+        *(row["stream"], row["version"], row["head"], row["state"], seen),
+        *(row["next_due"], row["shape"]),
+    )

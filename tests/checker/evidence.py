@@ -104,6 +104,7 @@ class StateRow:
     state: str | None
     seen: Mapping[str, tuple[int, int, str]]
     next_due: datetime | None
+    shape: int
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,8 @@ class Database:
     moves: tuple[tuple[datetime, timedelta], ...] = ()
     in_app: tuple[InApp, ...] = ()
     epoch: int = 1
+    passed_over: frozenset[str] = frozenset()
+    """Types that a release which does not know them passes over."""
     """Raised when the database was restored to an earlier point."""
 
     def domain(self, moment: datetime) -> datetime:

@@ -32,7 +32,7 @@ from lianhu.eventing import service
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_doubled_or_out_of_order_while_the_sharpest_faults_strike(
     tmp_path: Path,
 ) -> None:
@@ -41,7 +41,8 @@ def test_nothing_is_lost_doubled_or_out_of_order_while_the_sharpest_faults_strik
         fire.alone(SHARPEST)
         write(fire, tmp_path)
         assert fire.ok, (tmp_path / "faults.txt").read_text(encoding="utf-8")
-        assert [line.struck for line in fire.lines] == [1] * len(SHARPEST)
+        assert len(fire.lines) == len(SHARPEST)
+        assert all(line.struck == 1 or line.not_here for line in fire.lines)
         # those that were not armed here are not lost either: somebody came by each of them
         everywhere = {(service, point) for service in SERVICES for point in OF_ALL}
         assert chain.points.passed() == everywhere | {("notify", point) for point in OF_EFFECTS}

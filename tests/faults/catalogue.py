@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from deploy.embedded.services import SERVICES
 from tests.faults.points import OF_ALL, OF_EFFECTS
+from tests.faults.refused import (
+    at_its_limit,
+    deadlocked,
+    out_of_disk,
+    out_of_log,
+    out_of_time,
+)
+from tests.faults.releases import new_release_and_back
 from tests.faults.strikes import (
     Fault,
     all_restart,
@@ -36,8 +44,14 @@ FAULTS: tuple[Fault, ...] = (
     rolling(2),
     rolling(3),
     all_restart(),
+    new_release_and_back(),
     *(fault for name in ("kafka", "postgres") for fault in (restarted(name), crashed(name))),
     *(gone(name) for name in ("kafka", "postgres")),
+    out_of_disk(),
+    out_of_log(),
+    at_its_limit(),
+    deadlocked("mediation"),
+    out_of_time("intake"),
     offsets_reset(),
 )
 
@@ -49,5 +63,8 @@ SHARPEST: tuple[Fault, ...] = (
     frozen_at("mediation", "after-locks"),
     gone("kafka"),
     gone("postgres"),
+    out_of_disk(),
+    at_its_limit(),
+    new_release_and_back(),
 )
 """What `make test` has time for."""

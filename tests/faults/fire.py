@@ -15,6 +15,7 @@ from tests.checker.topics import Unreadable
 from tests.checker.verdict import Finding, Kind, Verdict
 from tests.demo.wire import Unexpected
 from tests.faults.ground import WELL, Ground
+from tests.faults.small_disk import NotHere
 from tests.faults.strikes import Fault
 
 _BEGIN = 3
@@ -45,6 +46,8 @@ class Line:
     recovery: float = 0.0
     notes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    not_here: str = ""
+    """Why this machine does not let us make it."""
     broke: str = ""
     """Why it could not be struck, or why the chain did not become well."""
 
@@ -102,15 +105,17 @@ class Fire:
         """One after the other, and a verdict after every `judged` of them and at the end."""
         line = Line(f"mixed, seed {seed}")
         self.lines.append(line)
+        struck: Counter[str] = Counter()
         for number, fault in enumerate(chosen, start=1):
+            before = line.struck
             self._strike(fault, line)
+            struck[fault.name] += line.struck - before
             if line.broke or number % judged == 0 or number == len(chosen):
                 self._judge(line)
                 self._say(said(line))
             if not line.ok:
                 break
-        struck = Counter(fault.name for fault in chosen[: line.struck])
-        line.notes += [f"{count} x {name}" for name, count in sorted(struck.items())]
+        line.notes += [f"{count} x {name}" for name, count in sorted(struck.items()) if count]
 
     def rest_of_the_load(self) -> None:
         """Let all stories be told that were to be told and were not yet."""
@@ -137,6 +142,8 @@ class Fire:
             if ended := ground.revive():
                 line.notes.append(f"{', '.join(ended)} had ended by itself")
             line.recovery = max(line.recovery, probe.seconds(WELL))
+        except NotHere as reason:
+            line.not_here = str(reason)
         except (Unexpected, StackFault) as error:
             line.broke = f"{fault.name}: {error}"
 
@@ -177,5 +184,7 @@ def said(line: Line) -> str:
     """One line of progress."""
     if line.broke:
         return f"{line.fault}: BROKEN: {line.broke}"
+    if line.not_here and not line.struck:
+        return f"{line.fault}: not struck: {line.not_here}"
     what = "kept" if line.ok else f"BROKEN: {len(line.findings)} findings"
     return f"{line.fault}: {what}; {line.cases} cases, well again after {line.recovery:.1f} s"

@@ -38,8 +38,9 @@ class Gaps:
         self._over = Event()
         self._error: BaseException | None = None
         self._thread = Thread(target=self._run, name="gaps", daemon=True)
-        self.longest = 0.0
-        self.where = ""
+        self.longest = dict.fromkeys(services, 0.0)
+        """By service, in seconds."""
+        self.where = dict.fromkeys(services, "")
 
     def __enter__(self) -> Gaps:
         self._thread.start()
@@ -103,6 +104,6 @@ class Gaps:
             known = self._since.get(place)
             if known is None or known[0] != reached:
                 self._since[place] = (reached, now)
-            elif now - known[1] > self.longest:
-                self.longest = now - known[1]
-                self.where = f"{place[1]}/{place[2]} of {service}"
+            elif now - known[1] > self.longest[service]:
+                self.longest[service] = now - known[1]
+                self.where[service] = f"{place[1]}/{place[2]} of {service}"

@@ -14,7 +14,7 @@ from random import Random
 from secrets import token_hex
 from time import monotonic, sleep
 
-from deploy.embedded import ports, session
+from deploy.embedded import ports, services, session
 from deploy.embedded.services import SERVICES
 from deploy.embedded.session import Session
 from deploy.embedded.stack import Say
@@ -26,6 +26,7 @@ from tests.checker.verdict import Verdict
 from tests.demo.clock import Clock
 from tests.demo.wire import Unexpected
 from tests.faults.load import Load
+from tests.faults.newer import NEWER, Releases
 from tests.faults.points import Points
 
 REPLICAS = {"mediation": 3}
@@ -67,6 +68,7 @@ class Ground:
     running: Session
     load: Load
     points: Points
+    releases: Releases
     clock: Clock
     book: Path
     """What those outside received."""
@@ -87,6 +89,10 @@ class Ground:
             for one in self.running.replicas
             if one.service == service and one.name not in self.down
         ]
+
+    def all_present(self) -> list[str]:
+        """The processes of all services that run, or should."""
+        return [name for service in SERVICES for name in self.present(service)]
 
     def pid(self, name: str) -> int | None:
         """The pid of a process that runs."""
@@ -117,6 +123,20 @@ class Ground:
         self.running.start(name)
         self.down.discard(name)
 
+    def begin(self, name: str) -> None:
+        """Start one, and wait for nothing."""
+        (replica,) = [one for one in self.running.replicas if one.name == name]
+        next(self.running.stack.start_replica(replica), None)
+
+    def outage(self) -> None:
+        """Let the cause last for as long as the run's size says."""
+        sleep(self.size.outage)
+
+    def says(self, name: str) -> str:
+        """What a process says of its readiness: why it is not ready, or nothing."""
+        (replica,) = [one for one in self.running.replicas if one.name == name]
+        return services.readiness(replica.port).why
+
     def revive(self) -> list[str]:
         """Start what does not run, as whatever watches over processes would; all become ready.
 
@@ -131,12 +151,16 @@ class Ground:
 
     def repeats(self) -> dict[str, float]:
         """How many messages each service dropped since its start because it knew them."""
+        return self.counted("lianhu_messages_duplicate_total{")
+
+    def counted(self, metric: str) -> dict[str, float]:
+        """The sum of all lines that begin so, over each service's processes since their start."""
         found = dict.fromkeys(SERVICES, 0.0)
         for one in self.running.replicas:
             if one.name not in self.down:
                 with urllib.request.urlopen(f"{self.running.url(one.name)}/metrics") as answer:
                     for line in answer.read().decode().splitlines():
-                        if line.startswith("lianhu_messages_duplicate_total{"):
+                        if line.startswith(metric):
                             found[one.service] += float(line.rsplit(" ", 1)[1])
         return found
 
@@ -186,8 +210,10 @@ def ground(size: Size, seed: int, say: Say, run_dir: Path | None = None) -> Iter
     """
     folder = run_dir or Path(tempfile.gettempdir(), f"lianhu-faults-{token_hex(8)}")
     points, book = Points(folder / "points"), folder / "received.jsonl"
+    releases = Releases(folder / "releases")
     smtp, http = ports.pick_free(2)
-    extra = {**receivers.lines_to(smtp, http), **points.environment()}
+    inside = {**points.environment(NEWER), **releases.environment()}
+    extra = {**receivers.lines_to(smtp, http), **inside}
     with (
         session(
             folder, services=REPLICAS, extra=extra, say=say, keep=run_dir is not None
@@ -197,6 +223,7 @@ def ground(size: Size, seed: int, say: Say, run_dir: Path | None = None) -> Iter
         clock = Clock({name: running.dsns(name).runtime for name in SERVICES})
         load = Load(running.bootstrap, seed, clock.now(), size.rate, size.most, size.abreast)
         with load:
-            chain = Ground(running, load, points, clock, book, size, Random(seed + 2))
+            random = Random(seed + 2)
+            chain = Ground(running, load, points, releases, clock, book, size, random)
             chain.stop(SPARE)
             yield chain

@@ -29,10 +29,13 @@ class Points:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def environment(self) -> Mapping[str, str]:
-        """What the services are started with, so that they have these points."""
-        before = os.environ.get("PYTHONPATH")
-        path = str(INSIDE) if not before else f"{INSIDE}{os.pathsep}{before}"
+    def environment(self, *more: Path) -> Mapping[str, str]:
+        """What the services are started with, so that they have these points.
+
+        `more`: further folders where Python looks for modules.
+        """
+        folders = [*map(str, (INSIDE, *more)), os.environ.get("PYTHONPATH")]
+        path = os.pathsep.join(filter(None, folders))
         return {"PYTHONPATH": path, "LIANHU_FAULTS": str(self.folder)}
 
     def arm(self, service: str, point: str, number: signal.Signals = signal.SIGKILL) -> Path:

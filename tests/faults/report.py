@@ -30,7 +30,7 @@ def tell(fire: Fire, console: Console) -> None:
     """Print table, notes, findings, and the last verdict."""
     console.print(table(fire.lines))
     for line in fire.lines:
-        for note in line.notes:
+        for note in [*line.notes, *([f"not struck: {line.not_here}"] if line.not_here else [])]:
             console.print(f"{line.fault}: {note}", soft_wrap=True)
         for finding in [*line.findings[:50], *([line.broke] if line.broke else [])]:
             console.print(f"✗ {line.fault}: {finding}", soft_wrap=True)

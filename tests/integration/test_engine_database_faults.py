@@ -114,3 +114,19 @@ async def test_a_statement_that_takes_too_long_costs_one_attempt(
             await other.execute("DROP FUNCTION slow CASCADE")
         await one.take(*batch)
         await is_whole(one)
+
+
+async def test_a_migration_that_changes_a_type_beneath_us_costs_one_attempt(
+    make_database: MakeDatabase,
+) -> None:
+    async with engine(make_database, Toy()) as one, hostile(one) as other:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        batch = [command(FIRST, "c-1"), command(SECOND, "c-2", offset=1)]
+        await other.execute("ALTER TABLE aggregates ALTER COLUMN shape TYPE integer")
+        try:
+            error = await fails_and_passes(asyncio.create_task(one.take(*batch)))
+            assert isinstance(error, asyncpg.InvalidCachedStatementError)
+            await one.take(*batch)
+            await is_whole(one)
+        finally:
+            await other.execute("ALTER TABLE aggregates ALTER COLUMN shape TYPE smallint")

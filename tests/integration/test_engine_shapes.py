@@ -1,17 +1,19 @@
-"""States of other releases: older ones are folded anew from the journal, newer ones step aside."""
+"""States of other releases are folded anew from the journal; where that fails, this one waits."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
 from structlog.testing import capture_logs
 
+from lianhu.contracts import REGISTRY
 from lianhu.contracts.base import Internal
+from lianhu.contracts.mediation import PartnerChased
 from lianhu.eventing.delivery import Outcome
 from lianhu.eventing.errors import ShapeFromTheFuture, Transient
 from lianhu.eventing.rules import Deadline, State, Stream, case_stream
@@ -131,44 +133,110 @@ async def test_a_deadline_of_an_older_state_fires_by_the_new_rules(
         assert await new.verify() == []
 
 
-async def test_before_a_state_of_a_newer_release_this_one_steps_aside(
+async def test_a_state_of_a_newer_release_is_folded_anew_by_this_one_and_back(
     make_database: MakeDatabase,
 ) -> None:
     url = await emptied(make_database, "mediation")
-    async with again(url, Toy()) as (old,):
+    async with again(url, Toy()) as (old,), next_release(url) as new:
+        await new.take(event(CASE, 1), command(CASE, "c-0", f"timer=visit@{DUE.isoformat()}"))
+        assert (await row(old))["shape"] == 2
+        assert await old.verify() == [], "also while states of both shapes stand there"
+        await old.take(command(CASE, "c-1", offset=1))
+        touched = await row(old)
+        assert (touched["shape"], touched["next_due"]) == (1, DUE)
+        assert await old.verify() == []
+        await new.take(command(CASE, "c-2", offset=2))
+        touched = await row(new)
+        assert (touched["shape"], touched["next_due"]) == (2, DUE - timedelta(days=1))
+        assert json.loads(str(touched["state"]))["count"] == 4
+        assert await new.verify() == []
+
+
+@contextmanager
+def unknown(type_: str) -> Iterator[None]:
+    """As in a release before the one that has this type."""
+    contract = REGISTRY._by_type.pop(type_)
+    try:
+        yield
+    finally:
+        REGISTRY._by_type[type_] = contract
+
+
+async def test_before_a_new_type_of_a_newer_release_this_one_steps_aside(
+    make_database: MakeDatabase,
+) -> None:
+    url = await emptied(make_database, "mediation")
+    async with again(url, Toy()) as (old,), next_release(url) as new:
         await old.take(event(CASE, 1), event(OTHER, 1))
-        async with next_release(url) as new:
-            await new.take(command(CASE, "c-1", offset=0))
+        await new.take(command(CASE, "c-1", offset=0))
+        await writes_a_new_type(new, CASE, "c-new")
         before = await everything(old)
         batch = [
-            command(OTHER, "c-2", offset=1),
-            command(CASE, "c-3", offset=2),
+            command(OTHER, "c-2", offset=2),
+            command(CASE, "c-3", offset=3),
             event(OTHER, 2),
         ]
-        for _ in range(2):
-            with pytest.raises(ShapeFromTheFuture) as aside:
-                await old.take(*batch)
-            assert isinstance(aside.value, Transient), "it is handed in again, until it is gone"
-        with pytest.raises(ShapeFromTheFuture):
-            await old.take(event(CASE, 2))
-        assert await everything(old) == before, "nothing is written, nor of its neighbours"
-        async with next_release(url) as new:
-            await new.take(*batch, event(CASE, 2))
-            assert new.outcomes() == [Outcome.HANDLED] * 4
+        with unknown(PartnerChased.type_):
+            for _ in range(2):
+                with pytest.raises(ShapeFromTheFuture) as aside:
+                    await old.take(*batch)
+                assert isinstance(aside.value, Transient), "it is handed in again, until it is gone"
+            with pytest.raises(ShapeFromTheFuture):
+                await old.take(event(CASE, 2))
+            assert await everything(old) == before, "nothing is written, nor of its neighbours"
+        await new.take(*batch, event(CASE, 2))
+        assert new.outcomes()[-4:] == [Outcome.HANDLED] * 4
+        assert await new.verify() == []
+
+
+async def test_a_new_type_that_is_named_as_passed_over_is_passed_over_and_counts_again_later(
+    make_database: MakeDatabase,
+) -> None:
+    url = await emptied(make_database, "mediation")
+    async with again(url, Toy()) as (old,), next_release(url) as new:
+        await new.take(event(CASE, 1))
+        await writes_a_new_type(new, CASE, "c-new")
+        await new.fetch("INSERT INTO passed_over VALUES ($1)", PartnerChased.type_)
+        try:
+            with unknown(PartnerChased.type_):
+                await old.take(command(CASE, "c-2", offset=2))
+                assert old.outcomes() == [Outcome.HANDLED]
+                state = json.loads(str((await row(old))["state"]))
+                assert state["written"] == [event_id(CASE, 1), "c-new", "c-2"]
+                assert await old.verify() == []
+                # of its own shape now: what it does not know is no matter any more
+                await old.take(command(CASE, "c-3", offset=3))
+                assert await old.verify() == []
+            await new.take(command(CASE, "c-4", offset=4))
+            state = json.loads(str((await row(new))["state"]))
+            everything_ = [event_id(CASE, 1), "partner-chased", "c-new", "c-2", "c-3", "c-4"]
+            assert (state["written"], state["count"]) == (everything_, 6)
             assert await new.verify() == []
+        finally:
+            await new.fetch("DELETE FROM passed_over")
 
 
-async def test_a_deadline_of_a_newer_state_is_left_to_the_newer_release(
+async def test_a_deadline_before_a_new_type_is_left_to_the_newer_release(
     make_database: MakeDatabase,
 ) -> None:
     url = await emptied(make_database, "mediation")
     async with again(url, Toy()) as (old,):
         async with next_release(url) as new:
             await new.take(event(CASE, 1), command(CASE, "c-1", f"timer=visit@{DUE.isoformat()}"))
+            await writes_a_new_type(new, CASE, "c-new")
         before = await everything(old)
-        with pytest.raises(ShapeFromTheFuture):
+        with unknown(PartnerChased.type_), pytest.raises(ShapeFromTheFuture):
             await old.fire(DUE, STREAM)
         assert await everything(old) == before
+
+
+async def writes_a_new_type(one: TestEngine, case: str, id_: str) -> None:
+    """Have its rules write an event of a type that the release before does not know."""
+    toy = one.house.workflow
+    assert isinstance(toy, Toy)
+    toy.does[id_] = "tell:police-futian"
+    await one.take(command(case, id_, offset=1))
+    assert "partner-chased" in await one.types(case_stream(case))
 
 
 BROKEN = {

@@ -86,9 +86,11 @@ async def test_the_stock_of_a_new_leader_is_that_of_the_old_one(mediation: Scrap
     mediation.stock.forget()
     assert mediation.value("cases_open", level="community", unit=COMMUNITY) is None
 
-    mediation.stock = Stock(mediation.one.house)
+    before, mediation.stock = mediation.stock, Stock(mediation.one.house)
     await mediation.look()
     assert mediation.value("cases_open", level="community", unit=COMMUNITY) == 1
+    # what is remembered of each case is one thing for all cases alike, else a city's would fill us
+    assert mediation.stock._parts[str(STREAM)] is before._parts[str(STREAM)]
 
 
 async def test_a_state_of_an_older_shape_is_counted_by_its_journal(mediation: Scraped) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tests.load.backlog import measure
 from tests.load.hop import ground, report, rounds, summary, table
 from tests.load.lost import lost
 from tests.load.profiled import tables
@@ -60,6 +61,20 @@ def lost_() -> None:
     for line in verdict.lines():
         console.print(line)
     raise SystemExit(0 if verdict.ok else 1)
+
+
+@cli.command("backlog")
+def backlog_(
+    waiting: Annotated[int, typer.Option(help="reports that wait at the start")] = 200_000,
+) -> None:
+    """A backlog of one publisher worked off by intake, and what others' reports meet meanwhile."""
+    found = measure(waiting, to_the_end=True)
+    console.print(
+        f"{found.waiting:,} reports in {found.seconds:,.0f} s, memory of intake at its highest "
+        f"{found.largest / 2**20:.0f} MiB; others answered after "
+        f"{', '.join(f'{seconds:.1f}' for seconds in found.answered)} s, "
+        f"while {found.left:,} waited still"
+    )
 
 
 async def _profile(cases: int, commands: int) -> None:

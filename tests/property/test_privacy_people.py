@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opencc import OpenCC
 
 from lianhu.privacy import BlindIndex, DataKey, normal
+from lianhu.privacy.sounds import sound
 
 INDEX = BlindIndex(DataKey.new("index/persons"))
 FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -59,7 +60,7 @@ old_numbers = st.builds(
 def test_a_name_in_another_spelling_is_the_same(names: tuple[str, str]) -> None:
     one, other = names
     assert normal.name(one) == normal.name(other)
-    assert normal.sound(one) == normal.sound(other)
+    assert sound(one) == sound(other)
 
 
 @given(number_as_written(mobiles), st.sampled_from(["", "+86", "+86 ", "0086", "86"]))
@@ -93,7 +94,7 @@ def test_two_names_are_two_people(one: str, two: str) -> None:
     assert (normal.name(one) == normal.name(two)) == (one == two)
 
 
-@pytest.mark.parametrize("form", [normal.name, normal.sound, normal.phone])
+@pytest.mark.parametrize("form", [normal.name, sound, normal.phone])
 @given(text=anything)
 def test_any_text_has_a_form_and_the_same_however_it_is_composed(form: object, text: str) -> None:
     assert callable(form)

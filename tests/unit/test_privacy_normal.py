@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lianhu.privacy import normal
+from lianhu.privacy.sounds import sound
 
 
 @pytest.mark.parametrize(
@@ -41,11 +42,11 @@ def test_other_names_stay_others() -> None:
 
 
 def test_names_that_sound_alike_share_their_sound() -> None:
-    assert normal.sound("王曉紅") == normal.sound("王 小虹") == normal.sound("汪晓红")
-    assert normal.sound("王小红") == "wangxiaohong"
-    assert normal.sound("Wang Xiaohong") == "wangxiaohong"
-    assert normal.sound("李小红") != normal.sound("王小红")
-    assert normal.sound("") == ""
+    assert sound("王曉紅") == sound("王 小虹") == sound("汪晓红")
+    assert sound("王小红") == "wangxiaohong"
+    assert sound("Wang Xiaohong") == "wangxiaohong"
+    assert sound("李小红") != sound("王小红")
+    assert sound("") == ""
 
 
 @pytest.mark.parametrize(

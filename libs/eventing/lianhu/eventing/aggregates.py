@@ -10,7 +10,6 @@ import asyncpg
 from pydantic_core import from_json, to_json
 
 from lianhu.eventing.rules import State, Stream
-from lianhu.privacy import Sealer
 
 _PLACE = """
 INSERT INTO aggregates (stream) SELECT * FROM unnest($1::text[]) ON CONFLICT (stream) DO NOTHING
@@ -76,7 +75,6 @@ class Aggregate:
     wrapped: bytes | None = None
     erased: bool = False
     """Its key was destroyed 已删除: nothing is sealed or opened here any more."""
-    sealer: Sealer | None = None
     new: bool = False
     """The row is not in the table yet; only for streams that nothing else can touch."""
     parsed: bool = False

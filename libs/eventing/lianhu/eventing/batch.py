@@ -151,14 +151,21 @@ class Batch:
             raise Outdated
 
     async def _refold(self) -> None:
-        """States of an older shape are folded anew from the journal."""
-        for found in self._work.aggregates.values():
-            if found.text is None or found.shape >= self._house.shape(found.stream.kind):
-                continue
+        """States of another release's shape are folded anew from the journal."""
+        house = self._house
+        others = [
+            found
+            for found in self._work.aggregates.values()
+            if found.text is not None and found.shape != house.shape(found.stream.kind)
+        ]
+        passed = await journal.passed_over(self._connection) if others else frozenset()
+        for found in others:
             rows = await journal.of_stream(self._connection, found.name)
             try:
-                found.state = self._house.fold(found.stream, rows)
+                found.state = house.fold(found.stream, rows, passed)
             except Exception as error:
+                if found.shape > house.shape(found.stream.kind):
+                    continue  # the newer release's: raised when it is parsed
                 log.error("journal cannot be folded", stream=found.name, exc_info=error)
                 found.broken = "journal-not-foldable"
                 continue

@@ -25,7 +25,7 @@ class LimitReached(Transient):
 
 
 class ShapeFromTheFuture(Transient):
-    """A state was written by a newer release; this replica steps aside."""
+    """A newer release wrote what this one cannot fold: this replica steps aside."""
 
     slug = "shape-from-the-future"
 
@@ -42,6 +42,8 @@ class Incomplete(Exception):
 
 def passes(error: BaseException) -> bool:
     """Whether trying again later is right."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return True  # a migration changed a type beneath us; the next try asks for it anew
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state.startswith(_PASSING_CLASSES)

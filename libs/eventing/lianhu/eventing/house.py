@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,15 +92,12 @@ class House:
         return self.states[kind].model_validate_json(text)
 
     def dump(
-        self, event: Internal, found: Aggregate, others: Mapping[Stream, Aggregate]
+        self, event: Internal, found: Aggregate, sealer_of: Callable[[Aggregate], Sealer]
     ) -> tuple[Internal, str]:
-        """The event as it is written, its personal values closed with the stream's data key.
-
-        A value that is closed with the key of one of `others` is closed anew with this one's.
-        """
+        """The event as it is written, its personal values closed by the stream's sealer."""
         if event.type_ not in self._sealed:
             return event, event.model_dump_json()
-        sealer = self._sealer(found, others)
+        sealer = sealer_of(found)
         before = sealer.count
         try:
             body = event.model_dump_json(context=sealer)
@@ -124,16 +121,28 @@ class House:
             raise Poison("not-an-event")
         return event
 
-    def fold(self, stream: Stream, rows: Sequence[Row]) -> State | None:
-        """The state that a stream's journal rows give."""
+    def fold(
+        self, stream: Stream, rows: Sequence[Row], passed_over: Collection[str]
+    ) -> State | None:
+        """The state that a stream's journal rows give.
+
+        `passed_over`: types that are no reason to give up where this release does not know them.
+        """
         state: State | None = None
         for row in rows:
+            if row.type in passed_over and REGISTRY.get(row.type) is None:
+                continue
             event = self.read(row)
             if event is not None:
                 state = self.workflow.evolve(stream, state, event, row.time)
         return state
 
-    def _sealer(self, found: Aggregate, others: Mapping[Stream, Aggregate]) -> Sealer:
+    def sealer(self, found: Aggregate, others: Mapping[Stream, Aggregate]) -> Sealer:
+        """What closes a stream's values with its data key, which it makes where there is none.
+
+        A value that is closed with the key of one of `others` is closed anew with this one's.
+        """
+
         def own() -> DataKey:
             if found.wrapped is not None:
                 return self.keys.unwrap(found.name, found.wrapped)
@@ -149,6 +158,4 @@ class House:
                 return None
             return self.keys.unwrap(key_id, other.wrapped)
 
-        if found.sealer is None:
-            found.sealer = Sealer(own, found.name, of_another)
-        return found.sealer
+        return Sealer(own, found.name, of_another)

@@ -138,5 +138,10 @@ async def by_stream(connection: asyncpg.Connection, size: int = 500) -> AsyncIte
         yield current
 
 
+async def passed_over(connection: asyncpg.Connection) -> frozenset[str]:
+    """Types that a release which does not know them passes over."""
+    return frozenset(row[0] for row in await connection.fetch("SELECT type FROM passed_over"))
+
+
 def _row(row: asyncpg.Record) -> Row:
     return Row(*row)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import asyncpg
 import structlog
@@ -38,6 +39,12 @@ WHERE stream = ANY (ARRAY(SELECT DISTINCT stream FROM journal WHERE seq > $1 AND
 """
 
 _Place = tuple[Gauge, tuple[str, ...]]
+
+
+@lru_cache(maxsize=4096)
+def _shared(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The same one for all streams that add the same: there are few of these, and many streams."""
+    return parts
 
 
 class Stock:
@@ -100,12 +107,13 @@ class Stock:
             for part in parts:
                 self._sums[part.gauge, part.labels] += part.amount
             if parts:
-                self._parts[name] = parts
+                self._parts[name] = _shared(parts)
 
     async def _state(
         self, connection: asyncpg.Connection, name: str, shape: int, text: str | None
     ) -> State | None:
         stream = Stream.parse(name)
-        if text is not None and shape < self._house.shape(stream.kind):
-            return self._house.fold(stream, await journal.of_stream(connection, name))
+        if text is not None and shape != self._house.shape(stream.kind):
+            passed = await journal.passed_over(connection)
+            return self._house.fold(stream, await journal.of_stream(connection, name), passed)
         return self._house.parse(stream.kind, shape, text)

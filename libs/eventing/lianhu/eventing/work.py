@@ -22,6 +22,7 @@ from lianhu.eventing.errors import Incomplete, ShapeFromTheFuture
 from lianhu.eventing.house import House
 from lianhu.eventing.measures import Happened
 from lianhu.eventing.rules import Deadline, Message, State, Stream
+from lianhu.privacy import Sealer
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class Work:
         self.forgotten: set[str] = set()
         """References of people whose indexes go with this transaction."""
         self._early: dict[int, Exception] = {}
+        # not in the aggregates: each leads to all of them, and such a ring waits for the collector
+        self._sealers: dict[str, Sealer] = {}
 
     # what a delivery needs
 
@@ -184,7 +187,7 @@ class Work:
                 raise Poison("unregistered-event")
             if given.addressee is not None and not self.house.can_tell(given.addressee):
                 raise Poison("unknown-addressee")
-            event, body = self.house.dump(given, found, self.aggregates)
+            event, body = self.house.dump(given, found, self._sealer)
             version += 1
             row = self.row(
                 found.name, version, event.type_, at, body, head, message, to=event.addressee
@@ -196,6 +199,11 @@ class Work:
             staged.state = self.house.workflow.evolve(found.stream, staged.state, event, at)
         return staged
 
+    def _sealer(self, found: Aggregate) -> Sealer:
+        if (sealer := self._sealers.get(found.name)) is None:
+            sealer = self._sealers[found.name] = self.house.sealer(found, self.aggregates)
+        return sealer
+
     def _erase(self, staged: _Staged) -> None:
         """What the rules decided about keys and about who is found again."""
         for event in staged.events:
@@ -203,7 +211,8 @@ class Work:
                 case KeysErased():
                     found = staged.found
                     found.erase = found.erased = True
-                    found.wrapped, found.sealer, found.new_key = None, None, False
+                    found.wrapped, found.new_key = None, False
+                    self._sealers.pop(found.name, None)
                 case KeysRestricted():
                     staged.found.restrict = event.until
                 case PersonForgotten():

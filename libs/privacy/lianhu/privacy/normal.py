@@ -6,12 +6,10 @@ Each function is total: what cannot be read gives an empty text, which identifie
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from unicodedata import normalize
 
 import phonenumbers
 from opencc import OpenCC
-from pypinyin import lazy_pinyin
 
 _HOME = "CN"
 # spaces, dots, hyphens, brackets, and what is not seen at all; NFKC has made others of some
@@ -28,12 +26,6 @@ def name(text: str) -> str:
     """`王 小紅` is `王小红`: NFKC, simplified characters, no spaces or dots, small letters."""
     plain = _APART.sub("", normalize("NFKC", text))
     return str(_TO_SIMPLIFIED.convert(plain)).casefold()
-
-
-@lru_cache(maxsize=4096)
-def sound(text: str) -> str:
-    """`王晓红` and `王小红` are `wangxiaohong`: the name in pinyin without tones."""
-    return "".join(lazy_pinyin(name(text))).casefold()
 
 
 def phone(text: str) -> str:

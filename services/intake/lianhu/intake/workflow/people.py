@@ -16,6 +16,7 @@ from lianhu.contracts.vocabulary import Relation
 from lianhu.eventing.rules import Ids, Rank, Stream
 from lianhu.intake.state import CONCERNED, OTHER, REPORTER
 from lianhu.privacy import normal
+from lianhu.privacy.sounds import sound as sound_of
 
 DOCUMENT: Final = "concerned-document"
 EXACT: Final = "concerned-name-born-phone"
@@ -129,6 +130,6 @@ def _phone(person: Person | None) -> str:
 def _named(kind: str, person: Person | None, *, sound: bool) -> str:
     if person is None or person.name is None or not _DAY.fullmatch(person.born or ""):
         return ""
-    name = normal.sound(person.name) if sound else normal.name(person.name)
+    name = sound_of(person.name) if sound else normal.name(person.name)
     phone = _phone(person).removeprefix("phone:")
     return f"{kind}:{name}|{person.born}|{phone}" if name and phone else ""
