@@ -12,7 +12,7 @@ CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
 	bench lost test test-long test-containers check check-asyncapi monitoring-check format schemas \
-	settings publisher password master-key rewrap clean secrets airgap compose-test compose-test-short
+	settings publisher password master-key rewrap clean secrets airgap compose-test compose-test-short compose-three
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ compose-test: airgap ## the deployment from nothing, proven; needs a container e
 
 compose-test-short: airgap ## the same without a release, rotation of secrets, and a restore
 	@$(PY) -m pytest -m 'compose and not long' tests/compose $(ARGS)
+
+compose-three: airgap ## the deployment with three brokers, one killed under load, judged
+	@$(PY) -m tests.compose.three
 
 COMPOSE := sh deploy/compose.sh
 REGISTRY = $(shell $(PY) -m deploy.environment LIANHU_REGISTRY)
