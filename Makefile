@@ -11,11 +11,11 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 CODE := libs services deploy tests
 
 .PHONY: help install lock up down status logs service backup restore demo leaks faults hostile \
-	bench lost test test-long test-containers check check-asyncapi monitoring-check format schemas settings publisher \
-	password master-key clean secrets airgap compose-test
+	bench lost test test-long test-containers check check-asyncapi monitoring-check format schemas \
+	settings publisher password master-key rewrap clean secrets airgap compose-test compose-test-short compose-three
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## everything it runs on, into .venv and .cache
 
@@ -80,7 +80,7 @@ test: $(INSTALLED) ## every test that needs no container engine and no patience
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
-	@$(PY) -m pytest -m long $(SIDE_BY_SIDE) $(ARGS)
+	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) $(ARGS)
 
 test-containers: $(INSTALLED) ## those that need broker or database, on containers (an engine, `make airgap`)
 	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m '(infra or containers) and not long' \
@@ -118,23 +118,34 @@ airgap: $(INSTALLED) ## without an image registry: stand-ins, the services' imag
 compose-test: airgap ## the deployment from nothing, proven; needs a container engine
 	@$(PY) -m pytest -m compose tests/compose $(ARGS)
 
+compose-test-short: airgap ## the same without a release, rotation of secrets, and a restore
+	@$(PY) -m pytest -m 'compose and not long' tests/compose $(ARGS)
+
+compose-three: airgap ## the deployment with three brokers, one killed under load, judged
+	@$(PY) -m tests.compose.three
+
 COMPOSE := sh deploy/compose.sh
+REGISTRY = $(shell $(PY) -m deploy.environment LIANHU_REGISTRY)
+SECRETS = $(shell $(PY) -m deploy.environment LIANHU_SECRETS)
 
 publisher: $(INSTALLED) ## register a system outside, on the running deployment: NAME KIND UNIT TITLE ARGS
 	@$(PY) -m lianhu.eventing publishers add '$(NAME)' --kind '$(KIND)' --unit '$(UNIT)' \
-		--title '$(TITLE)' --file deploy/registry/publishers.yaml $(ARGS)
+		--title '$(TITLE)' --file '$(REGISTRY)/publishers.yaml' $(ARGS)
 	@$(PY) -m deploy.make_secrets
 	@$(COMPOSE) run --rm kafka-setup
-	@echo 'Hand over: deploy/secrets/kafka/passwords/$(NAME).password and deploy/secrets/kafka/ca.crt'
+	@echo 'Hand over: $(SECRETS)/kafka/passwords/$(NAME).password and $(SECRETS)/kafka/ca.crt'
 
 password: $(INSTALLED) ## another password at the broker for a publisher or a service: NAME
-	@$(PY) -m lianhu.eventing passwords renew '$(NAME)' --folder deploy/secrets/kafka/passwords
+	@$(PY) -m lianhu.eventing passwords renew '$(NAME)' --folder '$(SECRETS)/kafka/passwords'
 	@$(COMPOSE) run --rm kafka-setup
 	@case '$(NAME)' in intake|mediation|welfare|notify) $(COMPOSE) restart '$(NAME)';; esac
 
 master-key: $(INSTALLED) ## another master key, on the running deployment; the older ones stay in the file
-	@$(PY) -m lianhu.eventing master-key renew deploy/secrets/master.key
-	@for service in intake mediation welfare notify; do \
+	@$(PY) -m lianhu.eventing master-key renew '$(SECRETS)/master.key'
+	@$(MAKE) --no-print-directory rewrap
+
+rewrap: ## wrap with the current master key what is not yet, on the running deployment
+	@for service in intake mediation welfare notify; do printf '%s: ' $$service; \
 		$(COMPOSE) exec -T $$service python -m lianhu.$$service keys rewrap || exit 1; done
 	@echo 'Again until all say 0. The old key goes from the file when the topics have forgotten it.'
 

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Compose on the deployment: the engine's own, or the one that `make airgap` fetched.
+# Compose on the deployment: the engine's own, or the one that `make airgap` fetched. It is called
+# in this folder, where it finds compose.yaml, and .env with what the installation says of itself.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
+cd "$(dirname "$0")"
 if docker compose version >/dev/null 2>&1; then
-    exec docker compose -f "$here/compose.yaml" "$@"
+    exec docker compose "$@"
 fi
-exec "$here/../.cache/compose/bin/docker-compose" -f "$here/compose.yaml" "$@"
+exec ../.cache/compose/bin/docker-compose "$@"

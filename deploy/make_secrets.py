@@ -7,8 +7,9 @@
 
 What is there stays. Beside them: `deploy/registry/publishers.yaml`, the registry of publishers,
 the demo's until a city writes its own, and in `deploy/.env` which group may read the secrets, and
-by which id the brokers of one cluster know each other. And `deploy/backup`, or where LIANHU_BACKUP
-says, for base backups and the archive of the database's log.
+by which id the brokers of one cluster know each other. And `deploy/backup`, for base backups and
+the archive of the database's log. LIANHU_SECRETS, LIANHU_REGISTRY and LIANHU_BACKUP name other
+folders, in the environment or in `deploy/.env`.
 """
 
 from __future__ import annotations
@@ -22,30 +23,28 @@ from importlib.resources import files
 from pathlib import Path
 
 from deploy.embedded.postgres import ADMIN as DATABASE_ADMIN
-from deploy.embedded.services import ROOT, SERVICES
+from deploy.embedded.services import SERVICES
 from deploy.embedded.stack import make_master_key
-from deploy.environment import read, remember
+from deploy.environment import folder_of, remember, said
 from deploy.kafka.certificates import CA_KEY, make_authority, make_broker
 from lianhu.contracts.publishers import Publishers
 from lianhu.contracts.rights import users
 from lianhu.eventing.users import make_password
 
-FOLDER = ROOT / "deploy" / "secrets"
-REGISTRY = ROOT / "deploy" / "registry" / "publishers.yaml"
 MONITOR = "lianhu_monitor"
-BACKUP = ROOT / "deploy" / "backup"
 GROUP = 10001
 """The group that every container is in; made by root, the files are its own."""
 
 
 def main() -> int:
     """Make what is missing, and say how much."""
-    made = make(FOLDER, REGISTRY)
-    group = open_to_containers(FOLDER)
-    remember({"LIANHU_SECRETS_GROUP": str(group)})
-    said = os.environ.get("LIANHU_BACKUP") or read().get("LIANHU_BACKUP")
-    make_backups(Path(said) if said else BACKUP, group)
-    if "LIANHU_CLUSTER_ID" not in read():
+    own = folder_of("LIANHU_SECRETS")
+    made = make(own, folder_of("LIANHU_REGISTRY") / "publishers.yaml")
+    group = open_to_containers(own)
+    make_backups(folder_of("LIANHU_BACKUP"), group)
+    if "LIANHU_SECRETS_GROUP" not in os.environ:
+        remember({"LIANHU_SECRETS_GROUP": str(group)})
+    if said("LIANHU_CLUSTER_ID") is None:
         remember({"LIANHU_CLUSTER_ID": cluster_id()})
     print(f"{made} secrets were made; what was there stays.")
     return 0
@@ -65,7 +64,7 @@ def make(folder: Path, registry: Path) -> int:
     for user in users(Publishers.read(registry)):
         make_password(folder / "kafka" / "passwords", user)
     make_authority(folder / "kafka")
-    outside = os.environ.get("LIANHU_PUBLIC_HOST", "localhost")
+    outside = said("LIANHU_PUBLIC_HOST") or "localhost"
     make_broker(
         folder / "kafka", ("kafka", "kafka-2", "kafka-3", "localhost", "127.0.0.1", outside)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,8 +18,9 @@ from deploy.embedded import session
 from deploy.embedded.session import Session
 from lianhu.eventing import topics
 from tests.demo.book import Case, Happened
+from tests.demo.chain import by
 from tests.demo.clock import Clock
-from tests.demo.reports import HOTLINE
+from tests.demo.reports import HOTLINE, OFFICERS
 from tests.demo.wire import Sender, Watcher
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
@@ -35,16 +36,17 @@ _WORD = re.compile(r"[a-z-]+|.{0,2}")
 class Counter:
     """Who stands here waits for the answer to everything they give."""
 
-    running: Session
+    databases: Callable[[], Mapping[str, str]]
+    """Where the services' databases are now."""
     sender: Sender
     watcher: Watcher
     clock: Clock
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
-    def dsns(self) -> dict[str, str]:
+    def dsns(self) -> Mapping[str, str]:
         """The services' databases."""
-        return dsns_of(self.running)
+        return self.databases()
 
     def report(self, id_: str, publisher: str = HOTLINE, **body: object) -> None:
         """Send a report from the community."""
@@ -55,12 +57,28 @@ class Counter:
     def opened(self, id_: str, **body: object) -> Case:
         """The case of a report, once it lies with a unit."""
         self.report(id_, HOTLINE, **body)
+        return self.offered(id_)
 
-        def offered() -> Case | None:
+    def offered(self, id_: str) -> Case:
+        """The case of a report that was sent, once it lies with a unit."""
+
+        def found() -> Case | None:
             case = self.watcher.book.case_of(HOTLINE, id_)
             return case if case is not None and case.last("case-offered") else None
 
-        return self.watcher.until(f"{id_} to be offered", lambda _: offered(), 60.0)
+        return self.watcher.until(f"{id_} to be offered", lambda _: found(), 60.0)
+
+    def accepted(self, case: Case) -> None:
+        """Its community takes a case on."""
+        officer = by("duty-officer", COMMUNITY)
+        self.done(OFFICERS, "mediation", "accept-case", case=case.number, by=officer)
+
+    def closed(self, case: Case) -> None:
+        """Accepted, and ended by a party's clear no: no agreement that a file would be kept of."""
+        self.accepted(case)
+        said = {"by": by("mediator", COMMUNITY), "party": "other", "consents": False}
+        self.done(OFFICERS, "mediation", "record-consent", case=case.number, **said)
+        self.happens(case, "case-closed")
 
     def happens(self, case: Case, name: str, times: int = 1) -> Happened:
         """Wait until something has happened to a case so many times; the last of them."""
@@ -137,6 +155,13 @@ class Counter:
         return self.watcher.until(f"{envelope} to be sent", lambda _: told(), 60.0)
 
 
+@dataclass(kw_only=True)
+class ChainCounter(Counter):
+    """At a chain of one's own."""
+
+    running: Session
+
+
 def texts(value: object) -> Iterator[str]:
     """Every text in what is sent that is more than a word of ours."""
     match value:
@@ -160,7 +185,7 @@ def dsns_of(running: Session) -> dict[str, str]:
 
 
 @contextmanager
-def counter(publishers: Path | None = None) -> Iterator[Counter]:
+def counter(publishers: Path | None = None) -> Iterator[ChainCounter]:
     """A chain that runs for as long as the block, and a counter at it.
 
     `publishers`: a registry that names further ones, whose topics are made once the chain runs.
@@ -175,7 +200,12 @@ def counter(publishers: Path | None = None) -> Iterator[Counter]:
             asyncio.run(topics.create(running.bootstrap, publishers))
         watcher = Watcher(running.bootstrap, lambda _: None)
         try:
-            clock = Clock(dsns_of(running))
-            yield Counter(running, Sender(running.bootstrap), watcher, clock)
+            yield ChainCounter(
+                databases=lambda: dsns_of(running),
+                sender=Sender(running.bootstrap),
+                watcher=watcher,
+                clock=Clock(dsns_of(running)),
+                running=running,
+            )
         finally:
             watcher.close()

@@ -1,18 +1,23 @@
-"""A stranger at the chain: a stock Kafka client that sends what it likes, odd records included."""
+"""A stranger at the chain: a stock Kafka client that sends what it likes, and reads its answers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
+from secrets import token_hex
+from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from lianhu.eventing.connection import Access, access
+from tests.checker.topics import record_of
 
 REPORT = "lianhu.intake.report-submitted.v1"
 COMMUNITY = "440304001019"
 """沙埔头社区 of 福田区."""
+SECONDS = 120.0
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -61,6 +66,24 @@ class Stranger:
         if failed:
             raise NotTaken(failed[0])
         return places
+
+
+def answers(access: Access, *ids: str) -> list[dict[str, str]]:
+    """What a publisher reads in answer to these messages, as itself and in a group of its own."""
+    found: dict[str, dict[str, str]] = {}
+    group = {"group.id": f"{access.user}.{token_hex(4)}", "auto.offset.reset": "earliest"}
+    with closing(Consumer({**access.librdkafka(), **group, "log_level": 0})) as consumer:
+        consumer.subscribe([f"intake.answers.{access.user}.v1"])
+        last = monotonic() + SECONDS
+        while not found.keys() >= set(ids):
+            assert monotonic() < last, f"only {found.keys()} were answered"
+            message = consumer.poll(1)
+            if message is not None and message.error() is None:
+                record = record_of(message)
+                headers = {name: (value or b"").decode() for name, value in record.headers}
+                answer = {**headers, "body": (record.value or b"").decode()}
+                found[answer.get("ce_causationid", "")] = answer
+    return [found[id_] for id_ in ids]
 
 
 def binary(id_: str | None, type_: str = REPORT, **other: str | bytes | None) -> Headers:

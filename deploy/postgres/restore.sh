@@ -26,6 +26,8 @@ printf "restore_command = 'cp \"%s/wal/%%f\" \"%%p\"'\n" "$backups" >>"$settings
 printf "recovery_target_action = 'promote'\n" >>"$settings"
 # nobody is let in before all of it is replayed
 printf "hot_standby = 'off'\n" >>"$settings"
+# in its settings PostgreSQL knows no names of time zones, and Z is one
+case $target in time=*Z) target=${target%Z}+00 ;; esac
 if [ -n "$target" ]; then
     printf "recovery_target_%s = '%s'\n" "${target%%=*}" "${target#*=}" >>"$settings"
 fi

@@ -14,5 +14,5 @@ def deployed() -> Iterator[Deployment]:
     """All of it, with three replicas of mediation."""
     if (reason := why_not()) is not None:
         pytest.skip(reason)
-    with deployment("mediation=3") as running:
+    with deployment({"mediation": 3}) as running:
         yield running

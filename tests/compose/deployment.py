@@ -1,4 +1,7 @@
-"""The deployment of `deploy/compose.yaml`, started for a block of code, and a hand on all of it."""
+"""The deployment of `deploy/compose.yaml`, started for a block of code, and a hand on all of it.
+
+Whatever an operator has a verb for is done by that verb.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,8 +19,10 @@ from secrets import token_hex
 from tempfile import mkdtemp
 from typing import Any
 
+import httpx
+
 from deploy import make_secrets
-from deploy.airgap.__main__ import COMPOSE
+from deploy.airgap.__main__ import has_compose
 from deploy.embedded import ports
 from deploy.embedded.postgres import ADMIN as DATABASE_ADMIN
 from deploy.embedded.services import ROOT, SERVICES
@@ -26,8 +31,10 @@ from lianhu.eventing.connection import Access, Protocol, secret_of
 from lianhu.eventing.users import password_file
 from tests.demo.__main__ import Ground
 
-FILES = (ROOT / "deploy" / "compose.yaml", ROOT / "tests" / "compose" / "watched.yaml")
-MONITORING = ROOT / "deploy" / "monitoring"
+DEPLOY = ROOT / "deploy"
+FILES = (DEPLOY / "compose.yaml", ROOT / "tests" / "compose" / "watched.yaml")
+THREE = DEPLOY / "compose.three.yaml"
+PUBLIC_PORTS = ("LIANHU_PUBLIC_PORT", "LIANHU_PUBLIC_PORT_2", "LIANHU_PUBLIC_PORT_3")
 UP_SECONDS = 600
 MINUTE = 60
 WAITS = {
@@ -46,23 +53,13 @@ class Failed(RuntimeError):
     """A command of the engine failed; the message is what it said."""
 
 
-def compose_command() -> list[str] | None:
-    """The engine's own Compose, or the one of `make airgap`; None: neither is here."""
-    if shutil.which("docker") is None:
-        return None
-    own = ["docker", "compose"]
-    if subprocess.run([*own, "version"], capture_output=True, check=False).returncode == 0:
-        return own
-    return [str(COMPOSE)] if COMPOSE.exists() else None
-
-
 def why_not() -> str | None:
     """Why the deployment cannot be started here, in a sentence; None: it can."""
     if shutil.which("docker") is None:
         return "no container engine is installed"
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode != 0:
         return "no container engine runs"
-    if compose_command() is None:
+    if not has_compose():
         return "Compose is not here: `make airgap` brings it"
     return None
 
@@ -72,6 +69,7 @@ def run(*command: str, seconds: float = MINUTE, **environment: str) -> str:
     done = subprocess.run(
         command,
         env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
@@ -89,38 +87,72 @@ class Deployment:
 
     folder: Path
     project: str
-    public_port: int
+    files: tuple[Path, ...]
+    public_ports: tuple[int, ...]
+    """On which each broker is reached from outside."""
     ports: dict[str, int]
+    replicas: Mapping[str, int]
 
     @property
     def secrets(self) -> Path:
         """The folder of secrets."""
         return self.folder / "secrets"
 
+    @property
+    def backup(self) -> Path:
+        """The folder of base backups and of the log."""
+        return self.folder / "backup"
+
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What `deploy/compose.yaml` leaves open."""
+        """What `deploy/compose.yaml` leaves open, as an installation has it in `deploy/.env`."""
         return {
+            "COMPOSE_FILE": os.pathsep.join(map(str, self.files)),
             "LIANHU_PROJECT": self.project,
             "LIANHU_SECRETS": str(self.secrets),
             "LIANHU_REGISTRY": str(self.folder / "registry"),
+            "LIANHU_BACKUP": str(self.backup),
             "LIANHU_MONITORING": str(self.folder / "monitoring"),
             "LIANHU_SECRETS_GROUP": str(make_secrets.open_to_containers(self.secrets)),
             "LIANHU_CLUSTER_ID": make_secrets.cluster_id(),
             "LIANHU_ENVIRONMENT": "demo",
             "LIANHU_CLOCK_MOVABLE": "true",
             "LIANHU_PUBLIC_HOST": "127.0.0.1",
-            "LIANHU_PUBLIC_PORT": str(self.public_port),
+            **dict(zip(PUBLIC_PORTS, map(str, self.public_ports), strict=False)),
             **{f"LIANHU_{name}_PORT": str(port) for name, port in self.ports.items()},
+            **{f"LIANHU_{one.upper()}_REPLICAS": str(n) for one, n in self.replicas.items()},
         }
 
-    def compose(self, *arguments: str, seconds: float = MINUTE) -> str:
+    def compose(self, *arguments: str) -> str:
         """A command of Compose about this deployment."""
-        command = compose_command()
-        if command is None:
-            raise Failed("Compose is not here")
-        files = [part for file in FILES for part in ("-f", str(file))]
-        return run(*command, *files, *arguments, seconds=seconds, **self.environment)
+        return self.script("compose", *arguments)
+
+    def script(self, name: str, *arguments: str) -> str:
+        """What a script of `deploy/` prints."""
+        command = ("sh", str(DEPLOY / f"{name}.sh"), *arguments)
+        return run(*command, seconds=UP_SECONDS, **self.environment)
+
+    def make(self, verb: str, **told: str) -> str:
+        """What an operator's verb prints."""
+        said = [f"{name}={value}" for name, value in told.items()]
+        command = ("make", "--no-print-directory", "-C", str(ROOT), verb, *said)
+        return run(*command, seconds=UP_SECONDS, **self.environment)
+
+    def release(self, version: str) -> None:
+        """There is another version of every image, the same as before, and from now on it counts.
+
+        It is gone with the deployment.
+        """
+        for service in SERVICES:
+            run("docker", "tag", f"lianhu/{service}:latest", f"lianhu/{service}:{version}")
+        self.environment["LIANHU_VERSION"] = version
+
+    def asked(self, expression: str) -> list[object]:
+        """What Prometheus answers."""
+        url = f"http://127.0.0.1:{self.ports['PROMETHEUS']}/api/v1/query"
+        answer = httpx.get(url, params={"query": expression})
+        found: list[object] = answer.json()["data"]["result"]
+        return found
 
     def containers(self, service: str | None = None) -> list[str]:
         """The names of its containers, those that ended too."""
@@ -134,9 +166,9 @@ class Deployment:
         )
         return str(networks[f"{self.project}_inside"]["IPAddress"])
 
-    def of(self, service: str, number: int = 1) -> str:
+    def of(self, service: str) -> str:
         """The address of a replica."""
-        return self.address(f"{self.project}-{service}-{number}")
+        return self.address(self.containers(service)[0])
 
     def url(self, service: str) -> str:
         """The HTTP address of a service."""
@@ -151,7 +183,7 @@ class Deployment:
         """As whom and how the broker is reached from outside."""
         password = password_file(self.secrets / "kafka" / "passwords", user)
         return Access(
-            f"127.0.0.1:{self.public_port}",
+            ",".join(f"127.0.0.1:{port}" for port in self.public_ports),
             Protocol.SASL_SSL,
             user,
             partial(secret_of, password, None),
@@ -163,10 +195,14 @@ class Deployment:
         return Ground(
             kafka=self.access(),
             publishers=self.access,
-            dsns={name: self.dsn(name, name) for name in SERVICES},
+            dsns=self.dsns(),
             url=self.url,
             memory=self.memory,
         )
+
+    def dsns(self) -> dict[str, str]:
+        """The databases as their services have them; after a start they may be elsewhere."""
+        return {name: self.dsn(name, name) for name in SERVICES}
 
     def databases(self) -> dict[str, str]:
         """The databases as their administrator, who sees every table."""
@@ -219,20 +255,32 @@ def impatient(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def deployment(*scale: str, say: Callable[[str], Any] = print) -> Iterator[Deployment]:
-    """Up from nothing, with secrets of its own; gone with its data when the block ends."""
+def deployment(
+    replicas: Mapping[str, int], *, three: bool = False, say: Callable[[str], Any] = print
+) -> Iterator[Deployment]:
+    """Up from nothing, with secrets of its own; gone with its data when the block ends.
+
+    `three`: with so many brokers, one replica of a service that `replicas` does not name.
+    """
     folder = Path(mkdtemp(prefix="lianhu-compose-"))
     names = ("NOTIFY", "PROMETHEUS", "ALERTMANAGER")
-    public, *others = ports.pick_free(1 + len(names))
+    free = ports.pick_free(len(PUBLIC_PORTS) + len(names))
+    public, others = free[: len(PUBLIC_PORTS)], free[len(PUBLIC_PORTS) :]
     running = Deployment(
-        folder, f"lianhu-{token_hex(4)}", public, dict(zip(names, others, strict=True))
+        folder,
+        f"lianhu-{token_hex(4)}",
+        (*FILES, THREE) if three else FILES,
+        tuple(public) if three else (public[0],),
+        dict(zip(names, others, strict=True)),
+        replicas,
     )
     try:
         make_secrets.make(running.secrets, folder / "registry" / "publishers.yaml")
-        impatient(MONITORING, folder / "monitoring")
-        arguments = [part for one in scale for part in ("--scale", one)]
+        group = make_secrets.open_to_containers(running.secrets)
+        make_secrets.make_backups(running.backup, group)
+        impatient(DEPLOY / "monitoring", folder / "monitoring")
         try:
-            running.compose("up", "--detach", "--wait", *arguments, seconds=UP_SECONDS)
+            running.compose("up", "--detach", "--wait")
         except (Failed, subprocess.TimeoutExpired):
             say(running.compose("ps", "--all"))
             say(running.compose("logs", "--tail", "30"))
@@ -240,6 +288,8 @@ def deployment(*scale: str, say: Callable[[str], Any] = print) -> Iterator[Deplo
         yield running
     finally:
         try:
-            running.compose("down", "--volumes", "--timeout", "20", seconds=UP_SECONDS)
+            running.compose("down", "--volumes", "--timeout", "20")
+            if (version := running.environment.get("LIANHU_VERSION")) is not None:
+                run("docker", "image", "rm", *(f"lianhu/{name}:{version}" for name in SERVICES))
         finally:
             shutil.rmtree(folder)

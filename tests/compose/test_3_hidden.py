@@ -17,8 +17,8 @@ import pytest
 from ahocorasick_rs import BytesAhoCorasick
 
 from deploy.embedded.services import SERVICES
+from deploy.environment import folder_of
 from deploy.kafka.certificates import CA_CERTIFICATE
-from deploy.make_secrets import FOLDER
 from tests.compose.deployment import Deployment, run
 from tests.leaks.chain import Chain, search
 from tests.leaks.pages import pages_of
@@ -86,7 +86,7 @@ def packed(*command: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
 @pytest.fixture(scope="module")
 def needles(deployed: Deployment) -> Needles:
     """Of this deployment, and of the one of `make secrets` where there is one."""
-    found = Needles([deployed.secrets, FOLDER])
+    found = Needles([deployed.secrets, folder_of("LIANHU_SECRETS")])
     assert {"master.key", "broker.pem", "intake", "admin.password"} <= set(found.names)
     return found
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from time import monotonic, sleep
 
-import httpx
 import pytest
 
 from deploy.embedded.services import SERVICES
@@ -60,21 +59,14 @@ class Watch:
         until(f"the end of {alert} to arrive", lambda: self.heard("resolved", alert, **labels))
 
 
-def asked(deployed: Deployment, expression: str) -> list[object]:
-    """What Prometheus answers."""
-    url = f"http://127.0.0.1:{deployed.ports['PROMETHEUS']}/api/v1/query"
-    found: list[object] = httpx.get(url, params={"query": expression}).json()["data"]["result"]
-    return found
-
-
 def all_is_well(deployed: Deployment) -> None:
     """Wait until everything answers and nobody is told of a cause.
 
     That reports were slow while something was stopped is true for hours: a burning budget stays.
     """
-    until("everything to answer", lambda: len(asked(deployed, "up == 1")) >= len(SERVICES) + 3)
+    until("everything to answer", lambda: len(deployed.asked("up == 1")) >= len(SERVICES) + 3)
     causes = 'ALERTS{severity="critical",alertname!~".*SloBurn"}'
-    until("no alert", lambda: not asked(deployed, causes))
+    until("no alert", lambda: not deployed.asked(causes))
 
 
 class Reports:
@@ -136,5 +128,4 @@ def test_what_stops_is_told_and_comes_back_by_itself(
 
 
 def test_nothing_was_lost_or_doubled_by_any_of_it(deployed: Deployment) -> None:
-    dsns = {name: deployed.dsn(name, name) for name in SERVICES}
-    assert judge(deployed.access(), dsns, within=PATIENCE).findings == ()
+    assert judge(deployed.access(), deployed.dsns(), within=PATIENCE).findings == ()

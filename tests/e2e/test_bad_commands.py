@@ -22,7 +22,7 @@ from tests.bad_commands import AMOUNTS, PUBLIC, SECRET, SENDERS, bodies, missing
 from tests.checker.check import check
 from tests.checker.collect import collect, judge
 from tests.checker.evidence import Database, Evidence
-from tests.counter import CITY, COMMUNITY, DISTRICT, SERVICES, STREET, Counter, Faults, counter
+from tests.counter import CITY, COMMUNITY, DISTRICT, SERVICES, STREET, ChainCounter, Faults, counter
 from tests.demo.book import Case
 from tests.demo.chain import by
 from tests.demo.reports import OFFICERS, POLICE, TREASURY
@@ -36,7 +36,7 @@ OTHER_TREASURY = "treasury-nanshan"
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainCounter]:
     given = [one.model_dump(mode="json") for one in Publishers.read().each()]
     given.append({"name": OTHER_TREASURY, "title": "南山", "kind": "treasury", "unit": NANSHAN})
     registry: Path = tmp_path_factory.mktemp("registry") / "publishers.yaml"
@@ -51,7 +51,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
         yield here
 
 
-def pool_of(desk: Counter, unit: str = DISTRICT) -> str:
+def pool_of(desk: ChainCounter, unit: str = DISTRICT) -> str:
     return f"difficulty-relief/{unit}/{desk.clock.now().year}"
 
 
@@ -74,7 +74,7 @@ def applying(case: Case, number: int, **more: object) -> dict[str, Any]:
     }
 
 
-def applied(desk: Counter, case: Case, number: int, **more: object) -> str:
+def applied(desk: ChainCounter, case: Case, number: int, **more: object) -> str:
     answer = desk.done(OFFICERS, "welfare", "apply", **applying(case, number, **more))
     return str(answer.data["application"])
 
@@ -97,7 +97,7 @@ BOUNCE = (TREASURY, "welfare", "bounce-payment")
 
 
 @pytest.mark.parametrize("what", AMOUNTS)
-def test_an_amount_that_is_none_is_told_to_whoever_wrote_it(desk: Counter, what: str) -> None:
+def test_an_amount_that_is_none_is_told_to_whoever_wrote_it(desk: ChainCounter, what: str) -> None:
     amount = AMOUNTS[what][0]
     about: dict[str, Any] = {"case": "440304-2026-000999", "by": by("reviewer", STREET)}
     assert desk.refused(
@@ -112,7 +112,7 @@ def test_an_amount_that_is_none_is_told_to_whoever_wrote_it(desk: Counter, what:
 
 
 def test_after_all_of_them_the_pool_holds_what_was_paid_in_and_the_next_goes_on(
-    desk: Counter,
+    desk: ChainCounter,
 ) -> None:
     more: dict[str, Any] = {"pool": pool_of(desk), "amount": {"amount": "0.01"}, "by": "clerk-1"}
     entry = desk.done(TREASURY, "welfare", "fund-pool", **more)
@@ -122,7 +122,7 @@ def test_after_all_of_them_the_pool_holds_what_was_paid_in_and_the_next_goes_on(
     assert desk.refused(TREASURY, "welfare", "fund-pool", **nothing) == {("/amount", "nothing")}
 
 
-def balances(desk: Counter) -> dict[str, int]:
+def balances(desk: ChainCounter) -> dict[str, int]:
     """What stands in the pool's accounts, but for zeros."""
     (row,) = desk.ask(
         "welfare", "SELECT state FROM aggregates WHERE stream = $1", f"pool/{pool_of(desk)}"
@@ -131,7 +131,7 @@ def balances(desk: Counter) -> dict[str, int]:
     return {account: fen for account, fen in found.items() if fen}
 
 
-def test_a_pool_is_funded_by_its_own_treasury_only(desk: Counter) -> None:
+def test_a_pool_is_funded_by_its_own_treasury_only(desk: ChainCounter) -> None:
     about: dict[str, Any] = {"amount": {"amount": "70000"}, "by": "clerk-9"}
     fund = ("welfare", "fund-pool")
     assert desk.refused(OTHER_TREASURY, *fund, pool=pool_of(desk), **about) == {
@@ -151,7 +151,7 @@ WRONG_UNIT, WRONG_POST = ("/by/unit", "wrong-unit"), ("/by/post", "post-may-not"
 SIGNED, OWN = ("/by/officer", "signed-before"), ("/by/officer", "own-submission")
 
 
-def test_an_approval_is_taken_once_in_order_and_from_whom_it_is_due(desk: Counter) -> None:
+def test_an_approval_is_taken_once_in_order_and_from_whom_it_is_due(desk: ChainCounter) -> None:
     case = desk.opened("signed-1", narrative="丈夫去世后独自抚养孩子，生活困难。")
     one = applied(desk, case, 21)
 
@@ -201,7 +201,7 @@ def test_an_approval_is_taken_once_in_order_and_from_whom_it_is_due(desk: Counte
 
 
 def test_a_confirmation_that_does_not_fit_holds_the_envelope_and_finance_is_told(
-    desk: Counter,
+    desk: ChainCounter,
 ) -> None:
     cases = [desk.opened(f"paid-{n}", narrative="下岗后无收入。") for n in (1, 2)]
     both = [
@@ -264,7 +264,7 @@ def test_a_confirmation_that_does_not_fit_holds_the_envelope_and_finance_is_told
     assert balances(desk) == after
 
 
-def settled(desk: Counter, right: dict[str, Any]) -> list[Any]:
+def settled(desk: ChainCounter, right: dict[str, Any]) -> list[Any]:
     """What a confirmation that fits is answered, once its envelope is settled."""
     id_ = desk.send(*CONFIRM, **right)
 
@@ -279,7 +279,7 @@ def settled(desk: Counter, right: dict[str, Any]) -> list[Any]:
 # partners
 
 
-def test_a_partner_answers_what_it_was_asked_itself_and_once(desk: Counter) -> None:
+def test_a_partner_answers_what_it_was_asked_itself_and_once(desk: ChainCounter) -> None:
     case = desk.opened(
         *("asked-1",),
         narrative="昨晚被丈夫打伤。",
@@ -307,7 +307,7 @@ def test_a_partner_answers_what_it_was_asked_itself_and_once(desk: Counter) -> N
 
 @pytest.mark.parametrize("kind", SENDERS)
 def test_every_type_is_answered_for_an_empty_body_a_wrong_type_and_an_unknown_field(
-    desk: Counter, kind: PublisherKind
+    desk: ChainCounter, kind: PublisherKind
 ) -> None:
     publisher = SENDERS[kind]
     sent = {}
@@ -348,7 +348,7 @@ def test_every_type_is_answered_for_an_empty_body_a_wrong_type_and_an_unknown_fi
 
 
 def test_the_promise_was_kept_over_all_of_this_and_no_log_says_what_was_sent(
-    desk: Counter,
+    desk: ChainCounter,
 ) -> None:
     verdict = judge(desk.running.bootstrap, desk.dsns, within=60.0)
     assert verdict.ok, verdict.lines()
@@ -358,7 +358,7 @@ def test_the_promise_was_kept_over_all_of_this_and_no_log_says_what_was_sent(
         assert json.dumps(SECRET).strip('"') not in log
 
 
-def test_the_checker_finds_an_entry_of_the_ledger_that_was_made_twice(desk: Counter) -> None:
+def test_the_checker_finds_an_entry_of_the_ledger_that_was_made_twice(desk: ChainCounter) -> None:
     evidence = collect(desk.running.bootstrap, desk.dsns)
     found = {finding.what for finding in check(with_a_payment_twice(evidence)).findings}
     assert "done-twice" in found

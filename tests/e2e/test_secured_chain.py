@@ -13,15 +13,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from secrets import token_hex
 from time import monotonic
 
 import pytest
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
@@ -29,15 +27,13 @@ from deploy.embedded import jars, session
 from deploy.embedded.secured import SecuredKafka
 from deploy.embedded.services import ROOT, readiness
 from deploy.embedded.session import Session
-from lianhu.eventing.connection import Access
 from lianhu.eventing.users import make_password, password_file
 from tests import kcat
 from tests.checker.collect import judge
-from tests.checker.topics import record_of
 from tests.demo.book import Case
 from tests.demo.reports import GRID, HOTLINE
 from tests.demo.wire import Watcher
-from tests.stranger import NotTaken, Stranger, binary, dumped, report
+from tests.stranger import NotTaken, Stranger, answers, binary, dumped, report
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -110,24 +106,6 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             yield Chain(running, registry, watcher)
         finally:
             watcher.close()
-
-
-def answers(access: Access, *ids: str) -> list[dict[str, str]]:
-    """What a publisher reads in answer to these messages, as itself and in a group of its own."""
-    found: dict[str, dict[str, str]] = {}
-    group = {"group.id": f"{access.user}.{token_hex(4)}", "auto.offset.reset": "earliest"}
-    with closing(Consumer({**access.librdkafka(), **group, "log_level": 0})) as consumer:
-        consumer.subscribe([f"intake.answers.{access.user}.v1"])
-        last = monotonic() + SECONDS
-        while not found.keys() >= set(ids):
-            assert monotonic() < last, f"only {found.keys()} were answered"
-            message = consumer.poll(1)
-            if message is not None and message.error() is None:
-                record = record_of(message)
-                headers = {name: (value or b"").decode() for name, value in record.headers}
-                answer = {**headers, "body": (record.value or b"").decode()}
-                found[answer.get("ce_causationid", "")] = answer
-    return [found[id_] for id_ in ids]
 
 
 def until_settled(chain: Chain) -> None:

@@ -23,7 +23,7 @@ from lianhu.notify.app import service as notify
 from lianhu.privacy import MasterKeys, Sealed
 from lianhu.welfare.app import service as welfare
 from tests.checker.collect import judge
-from tests.counter import COMMUNITY, DISTRICT, SERVICES, STREET, Counter, counter
+from tests.counter import COMMUNITY, DISTRICT, SERVICES, STREET, ChainCounter, counter
 from tests.demo.book import Case
 from tests.demo.chain import by
 from tests.demo.reports import GRID, OFFICERS, TREASURY
@@ -42,22 +42,12 @@ LAW = "个人信息保护法 §47"
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Counter]:
+def desk() -> Iterator[ChainCounter]:
     with counter() as here:
         yield here
 
 
-def closed(desk: Counter, case: Case) -> None:
-    """Accepted, and ended by a party's clear no: no agreement that a file would be kept of."""
-    for name, more in (
-        ("accept-case", {"by": by("duty-officer", COMMUNITY)}),
-        ("record-consent", {"by": by("mediator", COMMUNITY), "party": "other", "consents": False}),
-    ):
-        desk.done(OFFICERS, "mediation", name, case=case.number, **more)
-    desk.happens(case, "case-closed")
-
-
-def applied(desk: Counter, case: Case, document: str) -> str:
+def applied(desk: ChainCounter, case: Case, document: str) -> str:
     """An emergency application, which the street alone signs; its number."""
     answer = desk.done(
         *(OFFICERS, "welfare", "apply"),
@@ -78,7 +68,7 @@ def applied(desk: Counter, case: Case, document: str) -> str:
     return str(answer.data["application"])
 
 
-def sealed_of(desk: Counter, case: Case) -> dict[str, set[str]]:
+def sealed_of(desk: ChainCounter, case: Case) -> dict[str, set[str]]:
     """Every closed value of a case that stands in a service's journal or states."""
     found = {}
     for service in SERVICES:
@@ -91,7 +81,7 @@ def sealed_of(desk: Counter, case: Case) -> dict[str, set[str]]:
     return found
 
 
-def opened(desk: Counter, service: str, tokens: Collection[str]) -> list[Any]:
+def opened(desk: ChainCounter, service: str, tokens: Collection[str]) -> list[Any]:
     """What a service's own vault says to each of these values: what it holds, or `NotOpened`."""
 
     async def work() -> list[Any]:
@@ -105,19 +95,19 @@ def opened(desk: Counter, service: str, tokens: Collection[str]) -> list[Any]:
     return asyncio.run(work())
 
 
-def shut(desk: Counter, service: str, tokens: Collection[str]) -> set[str]:
+def shut(desk: ChainCounter, service: str, tokens: Collection[str]) -> set[str]:
     """Why these values stay closed, of each that does; empty: all can be opened."""
     return {one.slug for one in opened(desk, service, tokens) if isinstance(one, NotOpened)}
 
 
-def keys_of(desk: Counter, case: Case) -> dict[str, asyncpg.Record]:
+def keys_of(desk: ChainCounter, case: Case) -> dict[str, asyncpg.Record]:
     """Each service's row of the case's key."""
     sql = "SELECT wrapped, erased_at, restricted_until FROM case_keys WHERE id = $1"
     rows = {service: desk.ask(service, sql, f"case/{case.number}") for service in SERVICES}
     return {service: found[0] for service, found in rows.items() if found}
 
 
-def indexes(desk: Counter, service: str, people: set[str]) -> int:
+def indexes(desk: ChainCounter, service: str, people: set[str]) -> int:
     """How many blind indexes lead to these people."""
     sql = "SELECT count(*) AS rows FROM person_refs WHERE ref = ANY ($1::text[])"
     (row,) = desk.ask(service, sql, sorted(people))
@@ -129,7 +119,7 @@ def people_of(case: Case) -> set[str]:
     return {one["person"] for one in case.opened.data["people"]}
 
 
-def letters(desk: Counter, case: Case) -> list[tuple[str, str]]:
+def letters(desk: ChainCounter, case: Case) -> list[tuple[str, str]]:
     """What is parked of a case, by service and reason."""
     sql = "SELECT reason FROM parked WHERE stream = $1"
     return [
@@ -139,7 +129,7 @@ def letters(desk: Counter, case: Case) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_joined_report_becomes_a_case_of_its_own_that_mediation_takes(desk: Counter) -> None:
+def test_a_joined_report_becomes_a_case_of_its_own_that_mediation_takes(desk: ChainCounter) -> None:
     case = desk.opened("split-1", narrative="夫妻因家务多次争吵。", concerned=SHE, other_party=HE)
     desk.report(
         *("split-2", GRID),
@@ -175,11 +165,11 @@ def test_a_joined_report_becomes_a_case_of_its_own_that_mediation_takes(desk: Co
     assert desk.refused(
         *(OFFICERS, "intake", "split-case"), **about, by=by("duty-officer", COMMUNITY)
     ) == {("/report", "already-split")}
-    closed(desk, case)
+    desk.closed(case)
     assert new.last("case-closed") is None
 
 
-def test_an_erased_case_can_be_opened_and_found_again_by_nobody(desk: Counter) -> None:
+def test_an_erased_case_can_be_opened_and_found_again_by_nobody(desk: ChainCounter) -> None:
     case = desk.opened(
         *("erased-1",),
         narrative="丈夫长期不归家，不给抚养费。",
@@ -202,7 +192,7 @@ def test_an_erased_case_can_be_opened_and_found_again_by_nobody(desk: Counter) -
         by=by("social-worker", COMMUNITY),
         reason="她不再需要了",
     )
-    closed(desk, case)
+    desk.closed(case)
     for post in ("duty-officer", "finance"):
         assert desk.refused(OFFICERS, "intake", "erase-case", **erase, by=by(post, DISTRICT)) == {
             ("/by/post", "post-may-not")
@@ -247,7 +237,7 @@ def test_an_erased_case_can_be_opened_and_found_again_by_nobody(desk: Counter) -
     assert not people_of(again) & alone
 
 
-def test_a_case_whose_payment_has_a_voucher_is_restricted_and_says_so(desk: Counter) -> None:
+def test_a_case_whose_payment_has_a_voucher_is_restricted_and_says_so(desk: ChainCounter) -> None:
     case = desk.opened("kept-1", narrative="下岗后无收入，家中老人生病。", concerned=THIRD)
     pool = f"difficulty-relief/{DISTRICT}/{desk.clock.now().year}"
     desk.done(
@@ -272,7 +262,7 @@ def test_a_case_whose_payment_has_a_voucher_is_restricted_and_says_so(desk: Coun
         by="clerk-1",
     )
     assert desk.happens(case, "application-ended").data["ending"] == "paid"
-    closed(desk, case)
+    desk.closed(case)
     before = sealed_of(desk, case)
 
     desk.done(OFFICERS, "intake", "erase-case", case=case.number, basis=LAW, by=CHAIR)
@@ -296,7 +286,7 @@ def test_a_case_whose_payment_has_a_voucher_is_restricted_and_says_so(desk: Coun
     ) == {("/case", "erasure-restricted")}
 
 
-def test_every_journal_verifies_and_the_promise_was_kept_over_all_of_it(desk: Counter) -> None:
+def test_every_journal_verifies_and_the_promise_was_kept_over_all_of_it(desk: ChainCounter) -> None:
     verdict = judge(desk.running.bootstrap, desk.dsns, within=60.0)
     assert verdict.ok, verdict.lines()
     for app in (intake, mediation, welfare, notify):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from threading import Event, Thread
 from time import monotonic
@@ -19,8 +19,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from deploy.embedded.session import Session
 from lianhu.eventing import inbox
+from lianhu.eventing.connection import Access, access
 
 _PAUSE = 0.1
 Place = tuple[str, str, int]
@@ -28,11 +28,14 @@ Place = tuple[str, str, int]
 
 
 class Gaps:
-    """Looks on from a thread of its own for as long as a `with` block."""
+    """Looks on from a thread of its own for as long as a `with` block.
 
-    def __init__(self, running: Session, services: Sequence[str]) -> None:
-        self._dsns = {service: running.dsns(service).runtime for service in services}
-        self._admin = AdminClient({"bootstrap.servers": running.bootstrap, "log_level": 0})
+    `dsns`: the databases of those services that are looked at.
+    """
+
+    def __init__(self, kafka: str | Access, dsns: Mapping[str, str]) -> None:
+        self._dsns = dsns
+        self._admin = AdminClient({**access(kafka).librdkafka(), "log_level": 0})
         self._places = [*self._inputs()]
         self._since: dict[Place, tuple[int, float]] = {}
         self._over = Event()

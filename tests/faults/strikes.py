@@ -110,7 +110,7 @@ def measured(
     ground: Ground, services: tuple[str, ...], strike: Callable[[], None], most: float | None
 ) -> str:
     """Strike, and see how long any partition with waiting messages stood still meanwhile."""
-    with Gaps(ground.running, services) as gaps:
+    with Gaps(ground.running.bootstrap, {name: ground.dsns[name] for name in services}) as gaps:
         strike()
         # what it led to may come after it: the group still has to give the partitions away
         ground.load.probe().seconds(WELL)

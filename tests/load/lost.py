@@ -5,116 +5,69 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from time import monotonic
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic, sleep
 
-from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from deploy.embedded import session
-from deploy.embedded.session import Session
 from deploy.embedded.three import COUNT, ThreeBrokers
 from lianhu.eventing.connection import Access
 from tests.checker.collect import judge
 from tests.checker.verdict import Verdict
 from tests.demo.reports import HOTLINE
-from tests.demo.wire import Watcher
-from tests.stranger import binary, dumped, report
+from tests.load.sending import Sending
 
 SERVICES = ("intake", "mediation", "welfare", "notify")
+BROKER = "kafka-2"
 SECONDS = 180.0
-PAUSE = 0.02
-"""Between two reports: some fifty a second."""
 
 
-@dataclass
-class Sending:
-    """Reports that come without a pause, and which of them the brokers acknowledged."""
+@dataclass(frozen=True)
+class Three:
+    """A chain at three brokers, and a hand on one of them."""
 
-    access: Access
-    taken: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Until `stop`; then until the last one is acknowledged."""
-        producer = Producer(
-            {**self.access.librdkafka(), "enable.idempotence": True, "log_level": 0}
-        )
-        number = 0
-        while not self._stop.wait(PAUSE):
-            number += 1
-            producer.produce(
-                f"intake.reports.{HOTLINE}.v1",
-                dumped(report()),
-                headers=binary(f"lost-{number}"),
-                on_delivery=self._told(f"lost-{number}"),
-            )
-            producer.poll(0)
-        producer.flush(SECONDS)
-
-    def stop(self) -> None:
-        """Send no more."""
-        self._stop.set()
-
-    def _told(self, id_: str) -> Callable[[KafkaError | None, Message], None]:
-        def told(error: KafkaError | None, _: Message) -> None:
-            (self.taken if error is None else self.refused).append(id_)
-
-        return told
+    access: Callable[..., Access]
+    """Of the administrator, or of the publisher that is named."""
+    dsns: Mapping[str, str]
+    kill: Callable[[], object]
+    start: Callable[[], object]
 
 
-def lost(say: Callable[[str], None], before: int = 200, after: int = 200) -> Verdict:
+def lost(say: Callable[[str], None]) -> Verdict:
     """The verdict of it. Raises TimeoutError when something did not come about."""
     with session(broker=ThreeBrokers, say=say) as running:
-        sending = Sending(running.access(HOTLINE))
-        thread = threading.Thread(target=sending.run)
-        thread.start()
-        try:
-            _until("reports to be taken", lambda: len(sending.taken) >= before)
-            running.kill("kafka-2")
-            say(f"kafka-2 is killed after {len(sending.taken)} reports")
-            there = len(sending.taken) + after
-            _until("two brokers to take reports", lambda: len(sending.taken) >= there)
-            say(f"two brokers have taken {after} more")
-        finally:
-            sending.stop()
-            thread.join()
-        _all_cases(running, sending, say)
-        running.stack.kafka.start()
-        _until("all replicas to be in step", lambda: _least_in_step(running) == COUNT)
-        say("kafka-2 is back, and every partition is kept three times again")
-        dsns = {name: running.dsns(name).runtime for name in SERVICES}
-        return judge(running.access(), dsns, within=60)
+        chain = Three(
+            running.access,
+            {name: running.dsns(name).runtime for name in SERVICES},
+            lambda: running.kill(BROKER),
+            running.stack.kafka.start,
+        )
+        return one_killed(chain, say)
 
 
-def _all_cases(running: Session, sending: Sending, say: Callable[[str], None]) -> None:
-    if sending.refused:
-        raise RuntimeError(f"{len(sending.refused)} reports were not taken")
-    watcher = Watcher(running.access(), lambda _: None)
-    try:
-        for id_ in sending.taken:
-            watcher.until(
-                f"{id_} to be a case",
-                lambda book, id_=id_: book.case_of(HOTLINE, id_),  # type: ignore[misc]
-                SECONDS,
-            )
-    finally:
-        watcher.close()
+def one_killed(chain: Three, say: Callable[[str], None], before: int = 200) -> Verdict:
+    """Reports come in, a broker is killed, as many again come in, it is back."""
+    with Sending(chain.access(HOTLINE)) as sending:
+        sending.until(before, "reports to be taken")
+        chain.kill()
+        say(f"{BROKER} is killed after {len(sending.taken)} reports")
+        sending.until(len(sending.taken) + before, "two brokers to take reports")
+        say(f"two brokers have taken {before} more")
+    sending.are_cases(chain.access())
     say(f"each of {len(sending.taken)} reports is a case")
+    chain.start()
+    last = monotonic() + SECONDS
+    while _least_in_step(chain.access()) != COUNT:
+        if monotonic() > last:
+            raise TimeoutError(f"{BROKER} is not in step after {SECONDS:.0f} s")
+        sleep(0.2)
+    say(f"{BROKER} is back, and every partition is kept three times again")
+    return judge(chain.access(), chain.dsns, within=60)
 
 
-def _least_in_step(running: Session) -> int:
-    client = AdminClient({**running.access().librdkafka(), "log_level": 0})
+def _least_in_step(access: Access) -> int:
+    client = AdminClient({**access.librdkafka(), "log_level": 0})
     found = client.list_topics(timeout=10).topics.values()
     return min(len(part.isrs) for topic in found for part in topic.partitions.values())
-
-
-def _until(what: str, true: Callable[[], bool]) -> None:
-    last = monotonic() + SECONDS
-    while not true():
-        if monotonic() > last:
-            raise TimeoutError(f"waited {SECONDS:.0f} s in vain for {what}")
-        threading.Event().wait(0.2)

@@ -101,6 +101,21 @@ def test_what_is_remembered_for_compose_stays_beside_what_was_there(tmp_path: Pa
     assert environment.read(file) == {"A": "2", "B": "x=y"}
 
 
+def test_a_folder_is_where_compose_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    for name, folder in environment.FOLDERS.items():
+        assert set(re.findall(rf"\$\{{{name}:-([^}}]*)\}}", text)) == {folder}
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / ".env"
+    assert environment.folder_of("LIANHU_SECRETS", file) == tmp_path / "secrets"
+    environment.remember({"LIANHU_SECRETS": "elsewhere"}, file)
+    assert environment.folder_of("LIANHU_SECRETS", file) == tmp_path / "elsewhere"
+    monkeypatch.setenv("LIANHU_SECRETS", "/srv/secrets")
+    assert environment.folder_of("LIANHU_SECRETS", file) == Path("/srv/secrets")
+
+
 def test_a_stand_in_has_another_name_when_anything_in_it_is_another(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM a")
     one = Image("x", "X", str(tmp_path), lambda _: None, ("1",), {"A": "1"})

@@ -117,8 +117,6 @@ def test_erased_is_erased() -> None:
     assert desk.case.card is None
     assert desk.deadlines() == []
     for late in (
-        ORDERED,
-        ASKED,
         RESTRICTED,
         closed(),
         opened(),
@@ -128,6 +126,17 @@ def test_erased_is_erased() -> None:
         assert desk.hand(late, at("2026-03-11 10:00"), publisher=None) == []
     for command in (ACCEPT, AGREE, PERFORM, NOTE):
         assert slugs(desk, command, at("2026-03-11 10:00")) == ["case-erased"]
+
+
+def test_an_intake_that_was_restored_is_answered_again() -> None:
+    desk = desk_after(ACCEPT, *BOTH, AGREE, PERFORM)
+    desk.hand(ORDERED, at("2026-03-10 10:00"), publisher=None)
+
+    assert answer(desk, "2026-03-11 10:00")[0] is None, "there is no file any more"
+    (erased,) = desk.hand(ORDERED, at("2026-03-11 10:00"), publisher=None)
+
+    assert isinstance(erased, MediationKeysErased)
+    assert desk.case.status is Status.ERASED
 
 
 def test_a_case_is_erased_with_all_its_clocks_and_questions() -> None:

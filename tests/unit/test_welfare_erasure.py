@@ -78,10 +78,24 @@ def test_what_comes_late_for_an_erased_case_is_ignored() -> None:
     desk = Desk()
     desk.hand(opened(), at("2026-03-02 09:00"))
     desk.hand(ORDERED, at(LATER))
-    late: tuple[Model, ...] = (ORDERED, ASKED, closed(), opened(card=None))
+    late: tuple[Model, ...] = (closed(), opened(card=None))
     for event in late:
         assert desk.hand(event, at("2026-06-02 09:00")) == []
     assert refused(desk, apply(), "2026-06-02 09:00") == ["/case case-erased"]
+
+
+def test_an_intake_that_was_restored_is_answered_again() -> None:
+    desk = Desk()
+    desk.hand(opened(), at("2026-03-02 09:00"))
+    desk.hand(ORDERED, at(LATER))
+
+    (said,) = desk.hand(ASKED, at("2026-06-02 09:00"))
+    (erased,) = desk.hand(ORDERED, at("2026-06-02 09:00"))
+
+    assert isinstance(said, WelfareErasureAnswered)
+    assert said.until is None
+    assert isinstance(erased, WelfareKeysErased)
+    desk.check()
 
 
 def test_vouchers_of_what_was_paid_are_kept_for_thirty_years() -> None:

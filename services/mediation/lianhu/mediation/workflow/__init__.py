@@ -103,8 +103,10 @@ def decide(
             return {stream: [] if state is None else _fired(reached, state, now, policy)}
         case CaseCommand() | PartnerAnswered():
             return {stream: _commanded(message, state, now, policy)}
+        case ErasureAsked() | ErasureOrdered() as word:
+            return {stream: answered(word, state, now, policy)}
         case _ if state is not None and state.status is Status.ERASED:
-            return {stream: []}  # whatever still comes, nothing of it is wanted
+            return {stream: []}  # whatever else still comes, nothing of it is wanted
         case CaseOpened() as opened if state is None:
             return {stream: offered(opened, None, now, ids, policy)}
         case CaseReopened() as reopened:
@@ -113,7 +115,7 @@ def decide(
             return {stream: joined(report, state, now, ids, policy)}
         case CaseSplit() as divided if state is not None:
             return {stream: renewed(divided, state)}
-        case ErasureAsked() | ErasureOrdered() | ErasureRestricted() as word:
+        case ErasureRestricted() as word:
             return {stream: answered(word, state, now, policy)}
         case _:
             # a case opened twice, closed by intake, or linked: mediation has nothing to add

@@ -22,9 +22,10 @@ def answered(case: str) -> Sequence[Internal]:
 
 
 def erased(case: str, state: CaseState) -> Sequence[Internal]:
-    """Whatever is under way ends, and the key goes."""
-    if state.erased:
-        return ()
+    """Whatever is under way ends, and the key goes.
+
+    What is ordered again is said again: an intake that was restored does not know of it.
+    """
     ends = [
         NoticeSuppressed(**head(pending.step), reason="key-erased")
         for pending in state.pending.values()

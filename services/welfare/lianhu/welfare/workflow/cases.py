@@ -28,9 +28,11 @@ from lianhu.welfare.workflow.turn import Turn
 
 def followed(turn: Turn, event: streams.CaseEvent, case: CaseState | None) -> None:
     """Keep what matters here. A case that was erased is left alone, whatever comes late."""
-    if case is not None and case.erased:
-        return
     match event:
+        case ErasureAsked() | ErasureOrdered() if case is not None and case.erased:
+            _said_again(turn, event)
+        case _ if case is not None and case.erased:
+            pass
         case CaseOpened() | CaseReopened():
             _keep(turn, case, _opened(turn, event))
         case ReportJoined() if case is not None:
@@ -103,6 +105,14 @@ def _said(case: CaseState) -> CaseFollowed:
         card=case.card,
         no_card=case.no_card,
     )
+
+
+def _said_again(turn: Turn, event: ErasureAsked | ErasureOrdered) -> None:
+    """An intake that was restored does not know that it was done."""
+    if isinstance(event, ErasureAsked):
+        turn.tell(event.case, WelfareErasureAnswered(case=event.case))
+    else:
+        turn.tell(event.case, WelfareKeysErased(case=event.case))
 
 
 def _answer(turn: Turn, name: str, case: CaseState | None) -> WelfareErasureAnswered:
