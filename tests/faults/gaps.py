@@ -41,9 +41,9 @@ class Gaps:
         self._over = Event()
         self._error: BaseException | None = None
         self._thread = Thread(target=self._run, name="gaps", daemon=True)
-        self.longest = dict.fromkeys(services, 0.0)
+        self.longest = dict.fromkeys(dsns, 0.0)
         """By service, in seconds."""
-        self.where = dict.fromkeys(services, "")
+        self.where = dict.fromkeys(dsns, "")
 
     def __enter__(self) -> Gaps:
         self._thread.start()
