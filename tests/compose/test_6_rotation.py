@@ -28,10 +28,11 @@ ACCEPTED = "lianhu.intake.report-accepted.v1"
 SCHOOL = "school-futian"
 PAUSE = 0.5
 PATIENCE = 240.0
+under_load = pytest.mark.usefixtures("load")
 
 
-@pytest.fixture(autouse=True)
-def under_load(deployed: Deployment) -> Iterator[None]:
+@pytest.fixture
+def load(deployed: Deployment) -> Iterator[None]:
     """The hotline reports all the time; each report is a case in the end."""
     with Sending(deployed.access(HOTLINE), PAUSE) as sending:
         yield
@@ -71,6 +72,7 @@ def let_in(access: Access) -> bool:
         return False
 
 
+@under_load
 def test_a_publisher_is_registered(deployed: Deployment) -> None:
     before = started(deployed)
     told = deployed.make(
@@ -87,6 +89,7 @@ def test_a_publisher_is_registered(deployed: Deployment) -> None:
     assert started(deployed) == before
 
 
+@under_load
 def test_a_publisher_s_password(deployed: Deployment) -> None:
     before, old = started(deployed), as_it_is(deployed.access(GRID))
     open_before = Stranger(old)
@@ -104,6 +107,7 @@ def test_a_publisher_s_password(deployed: Deployment) -> None:
     assert started(deployed) == before
 
 
+@under_load
 def test_a_service_s_password(deployed: Deployment) -> None:
     before, old = started(deployed), as_it_is(deployed.access("mediation"))
 
@@ -116,6 +120,7 @@ def test_a_service_s_password(deployed: Deployment) -> None:
     assert again == set(deployed.containers("mediation"))
 
 
+@under_load
 async def test_a_service_s_password_at_the_database(deployed: Deployment) -> None:
     before, old = started(deployed), deployed.dsns()["welfare"]
     (deployed.secrets / "postgres" / "welfare").unlink()
@@ -134,6 +139,7 @@ async def test_a_service_s_password_at_the_database(deployed: Deployment) -> Non
     }
 
 
+@under_load
 def test_the_master_key(deployed: Deployment) -> None:
     before, file = started(deployed), deployed.secrets / "master.key"
     old = json.loads(file.read_text())["id"]
