@@ -109,13 +109,13 @@ HOLDER = """
 import sys
 from pathlib import Path
 from deploy.embedded import ports
-from deploy.embedded.session import _watched
+from deploy.embedded.session import watched
 from deploy.embedded.stack import Stack, alone
 from deploy.embedded.steps import together, side_by_side
 
 run_dir = Path(sys.argv[1])
 stack = Stack(run_dir, dict(zip(ports.DEFAULTS, map(int, sys.argv[2:]), strict=True)))
-with _watched(run_dir, keep=False), alone(run_dir):
+with watched(run_dir, keep=False), alone(run_dir):
     together(side_by_side(stack.kafka.starting(), stack.postgres.starting()))
     print("up", flush=True)
     sys.stdin.read()
