@@ -68,7 +68,7 @@ faults: $(INSTALLED) ## the chain under fire, judged after each fault (SEED=n th
 hostile: $(INSTALLED) ## 100,000 wild messages to the services' rules, thousands through a chain (SEED=n)
 	@$(PY) -m tests.hostile $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(INSTALLED) ## the engine against a hand-written loop, hops/s, in turns (ARGS='--rounds 5')
+bench: $(INSTALLED) ## the engine against what others would build, hops/s, in turns (ARGS='--rounds 5')
 	@$(PY) -m tests.load hop $(ARGS)
 
 lost: $(INSTALLED) ## three brokers, one killed under load: is anything lost or doubled?

@@ -110,11 +110,11 @@ SELECT j.seq, j.stream, j.version, j.id, j.type, j.time, j.causation, j.answers,
        s.wrapped
 FROM journal AS j JOIN states AS s USING (stream) WHERE j.seq > $1 ORDER BY j.seq LIMIT $2
 """
-_SEALED = (AgreementReached, CaseConcluded, NoteAdded, VisitRecorded)
+SEALED = (AgreementReached, CaseConcluded, NoteAdded, VisitRecorded)
 _SESSION = {"timezone": "UTC", "jit": "off", "application_name": "floor"}
 
 
-class _NoIds:
+class NoIds:
     """Mediation draws no ids."""
 
     def case_number(self) -> str:
@@ -148,8 +148,8 @@ class Floor:
         self._kafka = kafka
         self._keys = keys
         self._policy = Policy.load(Settings())
-        self._publisher = _publisher()
-        self._ids = _NoIds()
+        self._publisher = publisher_of_commands()
+        self._ids = NoIds()
         self._written = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -254,7 +254,7 @@ class Floor:
         now = message.time if case.at is None else max(message.time, case.at)
         decision = workflow.decide(message, {stream: case.state}, now, self._ids, self._policy)
         for event in decision[stream]:
-            sealer = self._sealer(name, case) if isinstance(event, _SEALED) else None
+            sealer = self._sealer(name, case) if isinstance(event, SEALED) else None
             body = event.model_dump_json(context=sealer)
             case.version += 1
             id_ = token_hex(16)
@@ -312,7 +312,7 @@ class Floor:
         filling: dict[tuple[str, int], BatchBuilder] = {}
         batches: list[tuple[str, int, BatchBuilder]] = []
         for row in rows:
-            for topic, key, value, headers in _records(row):
+            for topic, key, value, headers in leaving(row):
                 place = (topic, (_hash(key) & 0x7FFFFFFF) % counts[topic])
                 batch = filling.get(place)
                 if batch is None or not _add(batch, key, value, headers):
@@ -352,7 +352,7 @@ def _columns(cases: Sequence[tuple[str, _Case]]) -> tuple[list[Any], ...]:
     )
 
 
-def _records(
+def leaving(
     row: asyncpg.Record,
 ) -> Iterable[tuple[str, bytes, bytes, list[tuple[str, bytes]]]]:
     """What leaves for one journal row: the event, and its copy for who gave the command."""
@@ -386,7 +386,8 @@ def _offsets(
     return {place: records[-1].offset + 1 for place, records in found.items()}
 
 
-def _publisher() -> Publisher:
+def publisher_of_commands() -> Publisher:
+    """Who gives the commands of the load."""
     found = Publishers.read().get(PUBLISHER)
     if found is None:
         raise LookupError(PUBLISHER)

@@ -1,7 +1,8 @@
-"""What a hop costs in the engine, against the floor: on the same records, in turns.
+"""What a hop costs in the engine, and in what others would build it on: the same records, in turns.
 
-Each round has a broker and databases of its own. Both take in the cases; then the commands are
-written, and each in turn is started on that backlog. Who goes first changes every round.
+Each round has a broker and databases of its own. Engine and floor take in the cases; then the
+commands are written, and each in turn is started on that backlog. Who goes first changes every
+round. The slower peers are timed on a part of it.
 """
 
 from __future__ import annotations
@@ -12,33 +13,40 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 from rich.table import Table
 
 from deploy.embedded import Session, session
 from deploy.embedded.services import SERVICES
 from lianhu.privacy import MasterKeys
+from tests.load.figures import Figure
 from tests.load.generator import Load, send
+from tests.load.peers import Tutorial, begins
 from tests.load.racers import Handwritten, Mediation, Run
 
 Say = Callable[[str], None]
 
+PEER_SECONDS = 8.0
+"""So long a peer is timed that would take minutes for the whole backlog."""
+
 
 @dataclass(frozen=True)
-class Pair:
-    """One round: the same commands by each of the two."""
+class Round:
+    """One round: the same commands by each."""
 
     engine: Run
     floor: Run
+    five: Run
+    """FastStream, one message a call, five statements."""
+    one: Run
+    """The same with one statement."""
     engine_first: bool
     load: float
     """The machine's load average over a minute when the round began."""
 
-    @property
-    def ratio(self) -> float:
-        """Hops a second of the engine, as a share of the floor's."""
-        return self.engine.rate / self.floor.rate
+    def against(self, other: Run) -> float:
+        """Hops a second of the engine for one of the other's."""
+        return self.engine.rate / other.rate
 
     @property
     def cpu_ratio(self) -> float:
@@ -73,95 +81,105 @@ async def ground(
         yield made
 
 
-async def pair(cases: int, commands: int, seed: int, *, engine_first: bool) -> Pair:
-    """One round. Raises `AssertionError` when the two do not end in the same states."""
+async def round_(cases: int, commands: int, seed: int, *, engine_first: bool) -> Round:
+    """One round. Raises `AssertionError` when they do not make the same of the commands."""
     busy = os.getloadavg()[0]
     async with ground(cases, commands, seed) as made:
-        if engine_first:
-            engine = await made.engine.handle(commands)
-            floor = await made.floor.handle(commands)
-        else:
-            floor = await made.floor.handle(commands)
-            engine = await made.engine.handle(commands)
+        five, one = (Tutorial(made.session, statements) for statements in ("five", "one"))
+        for peer in (five, one):
+            await peer.prepare()
+        slow = [
+            (peer, await peer.work(PEER_SECONDS)) for peer in (five, one)[:: -1 if seed % 2 else 1]
+        ]
+        racers = (made.engine, made.floor) if engine_first else (made.floor, made.engine)
+        quick = [(racer, await racer.handle(commands)) for racer in racers]
         if await made.engine.states() != await made.floor.states():
             raise AssertionError("the engine and the floor do not agree on the cases")
-    return Pair(engine, floor, engine_first, busy)
+        whole = await made.floor.history()
+        for peer in (five, one):
+            if not begins(await peer.history(), whole):
+                raise AssertionError(f"{peer.name} and the floor do not agree on the cases")
+    runs = {racer.name: run for racer, run in [*slow, *quick]}
+    return Round(
+        runs[made.engine.name],
+        runs[made.floor.name],
+        runs[five.name],
+        runs[one.name],
+        engine_first,
+        busy,
+    )
 
 
-async def rounds(cases: int, commands: int, count: int, say: Say) -> list[Pair]:
+async def rounds(cases: int, commands: int, count: int, say: Say) -> list[Round]:
     """Several rounds, each with a seed of its own."""
     done = []
     for number in range(count):
-        found = await pair(cases, commands, number + 1, engine_first=number % 2 == 0)
+        found = await round_(cases, commands, number + 1, engine_first=number % 2 == 0)
         done.append(found)
         say(
-            f"round {number + 1}: engine {found.engine.rate:,.0f}, floor {found.floor.rate:,.0f} "
-            f"hops/s, ratio {found.ratio:.2f} (machine's load before: {found.load:.1f})"
+            f"round {number + 1}: engine {found.engine.rate:,.0f}, floor {found.floor.rate:,.0f}, "
+            f"FastStream {found.five.rate:,.0f} and {found.one.rate:,.0f} hops/s "
+            f"(machine's load before: {found.load:.1f})"
         )
     return done
 
 
-def table(pairs: Sequence[Pair]) -> Table:
-    """The rounds for a person."""
+_Cost = Callable[[Run], float]
+
+
+def table(done: Sequence[Round]) -> Table:
+    """What each needs, for a person."""
     shown = Table(
-        "round",
-        "first",
-        "engine\nhops/s",
-        "floor\nhops/s",
-        "ratio",
-        "engine\nµs/hop",
-        "floor\nµs/hop",
-        "database µs/hop\nengine | floor",
-        "broker µs/hop\nengine | floor",
-        "peak MiB\nengine | floor",
+        "",
+        "hops/s",
+        "engine: times as many",
+        "µs/hop",
+        "database µs/hop",
+        "broker µs/hop",
+        "peak MiB",
         title="One hop: read, decide, commit, publish",
     )
-    for number, found in enumerate(pairs, start=1):
-        engine, floor = found.engine, found.floor
+
+    def of(pick: Callable[[Round], Run], cost: _Cost) -> str:
+        return str(Figure.of(cost(pick(found)) for found in done))
+
+    for name, pick in _RACERS.items():
         shown.add_row(
-            str(number),
-            "engine" if found.engine_first else "floor",
-            f"{engine.rate:,.0f}",
-            f"{floor.rate:,.0f}",
-            f"{found.ratio:.2f}",
-            f"{engine.cpu:.0f}",
-            f"{floor.cpu:.0f}",
-            f"{engine.postgres_cpu:.0f} | {floor.postgres_cpu:.0f}",
-            f"{engine.kafka_cpu:.0f} | {floor.kafka_cpu:.0f}",
-            f"{engine.peak / 2**20:.0f} | {floor.peak / 2**20:.0f}",
+            name,
+            of(pick, lambda run: run.rate),
+            str(Figure.of(found.against(pick(found)) for found in done)),
+            of(pick, lambda run: run.cpu),
+            of(pick, lambda run: run.postgres_cpu),
+            of(pick, lambda run: run.kafka_cpu),
+            of(pick, lambda run: run.peak / 2**20),
         )
     return shown
 
 
-def summary(pairs: Sequence[Pair]) -> dict[str, float]:
-    """Median, least and greatest ratio, and the medians of what is compared."""
-    ratios = [found.ratio for found in pairs]
+_RACERS: dict[str, Callable[[Round], Run]] = {
+    "the engine": lambda found: found.engine,
+    "by hand, in batches (no parking, gaps, deadlines, replicas)": lambda found: found.floor,
+    "FastStream, a call each, one statement (no relay, nothing parked)": lambda found: found.one,
+    "FastStream, a call each, five statements (the same)": lambda found: found.five,
+}
+
+
+def summary(done: Sequence[Round]) -> dict[str, Figure]:
+    """The ratios, each with its least and greatest value."""
     return {
-        "ratio_median": median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
-        "cpu_ratio_median": median(found.cpu_ratio for found in pairs),
-        "engine_hops_per_second": median(found.engine.rate for found in pairs),
-        "floor_hops_per_second": median(found.floor.rate for found in pairs),
-        "engine_cpu_us_per_hop": median(found.engine.cpu for found in pairs),
-        "floor_cpu_us_per_hop": median(found.floor.cpu for found in pairs),
+        "engine / floor": Figure.of(found.against(found.floor) for found in done),
+        "engine / FastStream, five statements": Figure.of(f.against(f.five) for f in done),
+        "engine / FastStream, one statement": Figure.of(f.against(f.one) for f in done),
+        "CPU of floor / engine": Figure.of(found.cpu_ratio for found in done),
     }
 
 
-def report(cases: int, commands: int, pairs: Sequence[Pair]) -> dict[str, object]:
+def report(cases: int, commands: int, done: Sequence[Round]) -> dict[str, object]:
     """The same as JSON."""
     return {
         "cases": cases,
         "commands": commands,
         "processors": os.cpu_count(),
-        "summary": summary(pairs),
-        "rounds": [
-            {
-                **asdict(found),
-                "ratio": found.ratio,
-                "engine_rate": found.engine.rate,
-                "floor_rate": found.floor.rate,
-            }
-            for found in pairs
-        ],
+        "summary": {name: asdict(figure) for name, figure in summary(done).items()},
+        "rounds": [asdict(found) for found in done],
     }

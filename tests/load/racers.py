@@ -1,4 +1,4 @@
-"""The two that are compared, each a process with a database of its own, and one timed run."""
+"""The engine and the floor, each a process with a database of its own, and one timed run."""
 
 from __future__ import annotations
 
@@ -115,6 +115,25 @@ class Racer(ABC):
         finally:
             await connection.close()
 
+    async def work(self, seconds: float) -> Run:
+        """Start it on a backlog that it does not finish in so many seconds, time these, stop it."""
+        connection = await asyncpg.connect(self.database)
+        try:
+            await connection.execute("VACUUM (ANALYZE)")
+            await connection.execute("CHECKPOINT")
+            before = await _journal(connection)
+            self.start()
+            try:
+                first = await self._until(connection, lambda last, _: last > before, before)
+                began, cpu = monotonic(), self._cpu()
+                await asyncio.sleep(seconds)
+                done = await _journal(connection) - first
+                return self._run(done, monotonic() - began, cpu)
+            finally:
+                self.stop()
+        finally:
+            await connection.close()
+
     async def states(self) -> States:
         """What it made of the cases."""
         connection = await asyncpg.connect(self.database)
@@ -137,11 +156,12 @@ class Racer(ABC):
         began = monotonic()
         cpu = self._cpu()
         reached = await self._until(connection, lambda _, sent: sent >= before + hops, first)
-        seconds = monotonic() - began
-        done = reached - first
+        return self._run(reached - first, monotonic() - began, cpu)
+
+    def _run(self, done: int, seconds: float, before: tuple[float, float, float]) -> Run:
         own, postgres, kafka = (
             1e6 * (after - earlier) / max(done, 1)
-            for after, earlier in zip(self._cpu(), cpu, strict=True)
+            for after, earlier in zip(self._cpu(), before, strict=True)
         )
         return Run(done, seconds, own, postgres, kafka, _peak(self._pid(self.daemon)))
 
