@@ -158,11 +158,13 @@ class Batch:
             for found in self._work.aggregates.values()
             if found.text is not None and found.shape != house.shape(found.stream.kind)
         ]
-        passed = await journal.passed_over(self._connection) if others else frozenset()
+        if not others:
+            return
+        passed = await journal.passed_over(self._connection)
+        rows = await journal.of_streams(self._connection, [found.name for found in others])
         for found in others:
-            rows = await journal.of_stream(self._connection, found.name)
             try:
-                found.state = house.fold(found.stream, rows, passed)
+                found.state = house.fold(found.stream, rows[found.name], passed)
             except Exception as error:
                 if found.shape > house.shape(found.stream.kind):
                     continue  # the newer release's: raised when it is parsed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -119,10 +119,17 @@ async def after(connection: asyncpg.Connection, seq: int, limit: int) -> list[Ro
     return [_row(row) for row in rows]
 
 
-async def of_stream(connection: asyncpg.Connection, stream: str) -> list[Row]:
-    """All rows of one stream, oldest first."""
-    rows = await connection.fetch(f"{_SELECT} WHERE stream = $1 ORDER BY version", stream)
-    return [_row(row) for row in rows]
+async def of_streams(
+    connection: asyncpg.Connection, streams: Collection[str]
+) -> dict[str, list[Row]]:
+    """All rows of each of these streams, oldest first; in one query, or none for no streams."""
+    found: dict[str, list[Row]] = {stream: [] for stream in streams}
+    if found:
+        asked = f"{_SELECT} WHERE stream = ANY ($1::text[]) ORDER BY stream, version"
+        for raw in await connection.fetch(asked, list(found)):
+            row = _row(raw)
+            found[row.stream].append(row)
+    return found
 
 
 async def by_stream(connection: asyncpg.Connection, size: int = 500) -> AsyncIterator[list[Row]]:

@@ -20,7 +20,7 @@ from lianhu.eventing import journal
 from lianhu.eventing.errors import ShapeFromTheFuture
 from lianhu.eventing.house import House
 from lianhu.eventing.measures import Part
-from lianhu.eventing.rules import State, Stream
+from lianhu.eventing.rules import Stream
 
 log = structlog.get_logger(__name__)
 
@@ -93,10 +93,17 @@ class Stock:
             gauge.labels(*labels).set(self._sums[gauge, labels])
 
     async def _take(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        others = [row["stream"] for row in rows if self._is_of_another_release(row)]
+        passed = await journal.passed_over(connection) if others else frozenset[str]()
+        journals = await journal.of_streams(connection, others)
         for row in rows:
-            name = row["stream"]
+            name, stream = row["stream"], Stream.parse(row["stream"])
             try:
-                state = await self._state(connection, name, row["shape"], row["state"])
+                state = (
+                    self._house.fold(stream, journals[name], passed)
+                    if name in journals
+                    else self._house.parse(stream.kind, row["shape"], row["state"])
+                )
                 parts = () if state is None else (*self._house.measures.parts(state),)
             except (Poison, ShapeFromTheFuture, ValueError) as error:
                 # told by whatever next touches the stream; here it is only not counted
@@ -109,11 +116,7 @@ class Stock:
             if parts:
                 self._parts[name] = _shared(parts)
 
-    async def _state(
-        self, connection: asyncpg.Connection, name: str, shape: int, text: str | None
-    ) -> State | None:
-        stream = Stream.parse(name)
-        if text is not None and shape != self._house.shape(stream.kind):
-            passed = await journal.passed_over(connection)
-            return self._house.fold(stream, await journal.of_stream(connection, name), passed)
-        return self._house.parse(stream.kind, shape, text)
+    def _is_of_another_release(self, row: asyncpg.Record) -> bool:
+        """Whether the state is folded anew, as it is wherever its stream is touched."""
+        kind = Stream.parse(row["stream"]).kind
+        return row["state"] is not None and row["shape"] != self._house.shape(kind)
