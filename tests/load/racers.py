@@ -99,10 +99,7 @@ class Racer(ABC):
         """Start it on a backlog of so many, wait until all are published, stop it."""
         connection = await asyncpg.connect(self.database)
         try:
-            # tables as a night's autovacuum leaves them, and no checkpoint of what went before
-            await connection.execute("VACUUM (ANALYZE)")
-            await connection.execute("CHECKPOINT")
-            before = await _journal(connection)
+            before = await _rested(connection)
             self.start()
             try:
                 run = await self._timed(connection, before, hops)
@@ -119,9 +116,7 @@ class Racer(ABC):
         """Start it on a backlog that it does not finish in so many seconds, time these, stop it."""
         connection = await asyncpg.connect(self.database)
         try:
-            await connection.execute("VACUUM (ANALYZE)")
-            await connection.execute("CHECKPOINT")
-            before = await _journal(connection)
+            before = await _rested(connection)
             self.start()
             try:
                 first = await self._until(connection, lambda last, _: last > before, before)
@@ -252,6 +247,13 @@ class Handwritten(Racer):
             "FLOOR_KAFKA": self._session.bootstrap,
             "FLOOR_MASTER_KEY": str(self._session.master_key),
         }
+
+
+async def _rested(connection: asyncpg.Connection) -> int:
+    """Tables as autovacuum leaves them, no checkpoint of before; the journal's last number."""
+    await connection.execute("VACUUM (ANALYZE)")
+    await connection.execute("CHECKPOINT")
+    return await _journal(connection)
 
 
 async def _journal(connection: asyncpg.Connection) -> int:
