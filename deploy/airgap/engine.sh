@@ -1,8 +1,9 @@
 #!/bin/sh
 # A container engine where none runs: Debian's own, as root.
 #
-#   engine.sh start FILE   install what is missing and start it; its pid goes to FILE
-#   engine.sh stop FILE    end it; nothing where FILE is not there
+#   engine.sh start FILE       install what is missing and start it; its pid goes to FILE
+#   engine.sh stop FILE        end it; nothing where FILE is not there
+#   engine.sh with COMMAND...  start it, run the command, end what was started
 #
 # Where an engine runs already, `start` changes nothing. Where none can be started it says in a
 # sentence why not and ends with 3.
@@ -62,9 +63,16 @@ stop() {
     fi
 }
 
-verb=${1:?start or stop}
-file=${2:?the file for the pid}
+verb=${1:?start, stop or with}
+shift
 case $verb in
-    start | stop) "$verb" "$file" ;;
-    *) echo 'start or stop' >&2; exit 2 ;;
+    start | stop) "$verb" "${1:?the file for the pid}" ;;
+    with)
+        folder=$(mktemp -d)
+        trap 'stop "$folder/pid"; rm -r "$folder"' EXIT
+        trap 'exit 130' INT TERM
+        start "$folder/pid"
+        "$@"
+        ;;
+    *) echo 'start, stop or with' >&2; exit 2 ;;
 esac
