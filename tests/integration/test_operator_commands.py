@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -385,6 +386,20 @@ async def test_a_setting_that_is_wrong_is_named_in_a_line_and_not_echoed(
         found, errors = await at.fails("journal", "verify", **{setting: value})
         assert (found, errors.count("\n")) == (code, 1), errors
         assert errors.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [(("journal", "verify"), "DATABASE_URL"), (("restored",), "MIGRATION_URL")],
+)
+async def test_a_database_that_is_not_there_is_named_in_a_line(
+    make_database: MakeDatabase, tmp_path: Path, command: tuple[str, ...], address: str
+) -> None:
+    async with desk(make_database, tmp_path) as at:
+        url = urlsplit(at.environment["LIANHU_MEDIATION_DATABASE_URL"])
+        elsewhere = url._replace(path="/elsewhere").geturl()
+        told = await at.fails(*command, **{address: elsewhere})
+        assert told == (2, 'mediation: database "elsewhere" does not exist\n')
 
 
 async def test_a_letter_is_not_unsealed_without_the_key(

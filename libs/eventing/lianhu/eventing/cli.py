@@ -30,8 +30,14 @@ from lianhu.privacy import KeyFileError, MasterKeys, UnsealError
 console = Console(soft_wrap=True)
 Limit = Annotated[int, typer.Option(min=1, help="how many at most")]
 
-_WRONG = (ValueError, KeyFileError, UnsealError)
-"""What a setting or a key that is not the right one ends in; its text names no value."""
+_WRONG = (
+    ValueError,
+    KeyFileError,
+    UnsealError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+)
+"""What a wrong setting, key, database or password ends in; its text tells no secret."""
 _STEP: TypeAdapter[timedelta] = TypeAdapter(timedelta)
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
