@@ -6,7 +6,8 @@ import http.client
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,16 +99,23 @@ def environment_of(replica: Replica, dsns: Dsns, settings: Settings) -> dict[str
 
 def as_owner(service: str, dsns: Dsns) -> dict[str, str]:
     """What tells a command of a service its owner's address."""
-    return _named(service, {"MIGRATION_URL": dsns.owner})
+    return {owner_address(service): dsns.owner}
 
 
-def migrate(run_dir: Path, service: str, dsns: Dsns) -> Step:
-    """Bring a service's tables to the newest shape, as the owner of its database."""
+def owner_address(service: str) -> str:
+    """By which name a service's commands are told its owner's address."""
+    (name,) = _named(service, {"MIGRATION_URL": ""})
+    return name
+
+
+def migrate(run_dir: Path, services: Sequence[str], dsns: Mapping[str, Dsns]) -> Step:
+    """Bring services' tables to the newest shape, each as the owner of its database."""
+    told = [as_owner(service, dsns[service]) for service in services]
     return run_step(
-        f"{service}-migrate",
-        [sys.executable, "-m", f"lianhu.{service}", "migrate"],
+        "migrations",
+        [sys.executable, "-m", "deploy.embedded.migrations", *services],
         run_dir=run_dir,
-        environment={**os.environ, **as_owner(service, dsns)},
+        environment=dict(ChainMap(*told, dict(os.environ))),
         directory=ROOT,
         seconds=MIGRATE_SECONDS,
     )

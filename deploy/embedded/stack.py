@@ -208,10 +208,8 @@ class Stack:
         yield from self.postgres.starting()
         self._tell("postgres is ready")
         dsns = self.postgres.create_service_databases(SERVICES)
-        yield from side_by_side(
-            *(services.migrate(self.run_dir, name, dsns[name]) for name in to_migrate)
-        )
         if to_migrate:
+            yield from services.migrate(self.run_dir, to_migrate, dsns)
             self._tell("databases are migrated")
 
     def _check_ports(self) -> set[str]:
