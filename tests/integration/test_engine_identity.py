@@ -268,7 +268,9 @@ async def test_a_second_gap_behind_the_first_is_told_when_it_is_the_first(
         await one.drain()
         assert await written(one, STREAM) == [event_id(CASE, n) for n in (1, 2)]
         assert await one.parked() == [("gap", str(STREAM))]
-        letters = await one.fetch("SELECT body FROM journal WHERE type LIKE '%letter-parked.v1'")
+        letters = await one.fetch(
+            "SELECT body FROM journal WHERE type LIKE '%letter-parked.v1' ORDER BY seq"
+        )
         assert [json.loads(row["body"])["offset"] for row in letters] == [1, 3]
         known = {row["letter"] for row in await one.fetch("SELECT letter FROM parked")}
         assert json.loads(letters[1]["body"])["letter"] in known
@@ -282,7 +284,9 @@ async def test_a_gap_that_comes_again_is_told_once(make_database: MakeDatabase) 
         for _ in range(3):
             await one.take(event(CASE, 2), event(CASE, 3))
         assert [reason for reason, _ in await one.parked()] == ["gap", "behind"]
-        letters = await one.fetch("SELECT body FROM journal WHERE type LIKE '%letter-parked.v1'")
+        letters = await one.fetch(
+            "SELECT body FROM journal WHERE type LIKE '%letter-parked.v1' ORDER BY seq"
+        )
         assert len(letters) == 1
 
 
