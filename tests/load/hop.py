@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.table import Table
 
 from deploy.embedded import Session, session
+from deploy.embedded.kafka import LastingKafka
 from deploy.embedded.services import SERVICES
 from lianhu.privacy import MasterKeys
 from tests.load.figures import Figure
@@ -69,7 +70,9 @@ async def ground(
     cases: int, commands: int, seed: int, *, profile: Path | None = None, floor: bool = True
 ) -> AsyncIterator[Ground]:
     """Start broker and database, let the cases be handled, write the commands."""
-    with session(services=dict.fromkeys(SERVICES, 0), clock_movable=False) as stack:
+    with session(
+        services=dict.fromkeys(SERVICES, 0), clock_movable=False, broker=LastingKafka
+    ) as stack:
         made = Ground(stack, Mediation(stack, profile), Handwritten(stack), commands)
         load = Load(cases, commands, datetime.now(UTC), seed)
         send(stack.bootstrap, load.opened(MasterKeys.read(stack.master_key)))
