@@ -144,6 +144,9 @@ def _unpacked(context: Path, package: str, program: str, option: str) -> None:
     _run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package], fetched)
     for path in fetched.glob("*.deb"):
         _run(["dpkg", "-x", str(path), str(context)])
+        told = context / "var" / "lib" / "dpkg" / "status.d" / package
+        told.parent.mkdir(parents=True)
+        told.write_text(_run(["dpkg", "--field", str(path)]))
     shutil.rmtree(fetched)
     for name in _UNUSED:
         shutil.rmtree(context / "usr" / "share" / name, ignore_errors=True)

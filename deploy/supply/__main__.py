@@ -1,7 +1,7 @@
 """`python -m deploy.supply`: a bill of materials (SBOM) of each image, into `build/sbom`.
 
-Images are those of the services and of the broker and the database as Compose names them; they
-must be there: built, loaded, or made by `make airgap`.
+Images are those of the services, the broker, the database and the monitoring as Compose names them;
+they must be there: built, loaded, or made by `make airgap`.
 """
 
 from __future__ import annotations

@@ -13,10 +13,18 @@ import yaml
 
 from deploy import environment
 from deploy.embedded.faults import Missing
-from deploy.embedded.services import ROOT
+from deploy.embedded.services import ROOT, SERVICES
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
-IMAGES = ("intake", "mediation", "welfare", "notify", "kafka", "postgres")
+IMAGES = (
+    *SERVICES,
+    "kafka",
+    "postgres",
+    "postgres-exporter",
+    "prometheus",
+    "alertmanager",
+)
+"""By the names of their services; Grafana's is not among them, which cannot be had everywhere."""
 _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 

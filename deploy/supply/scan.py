@@ -130,12 +130,16 @@ def system(one: tuple[tuple[str, bytes], list[str]]) -> bool:
 
 
 def _by_system() -> dict[tuple[str, bytes], list[str]]:
-    """The images that stand on the same, together."""
+    """The images that stand on the same Debian, together."""
     found: dict[tuple[str, bytes], list[str]] = {}
     for name, image in images.here().items():
         images.digest(image)
         with images.exported(image) as stream:
-            found.setdefault(debian(stream), []).append(name)
+            below = debian(stream)
+        if below[1]:
+            found.setdefault(below, []).append(name)
+        else:
+            print(f"{name} stands on no Debian: not looked at")
     return found
 
 

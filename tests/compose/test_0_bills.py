@@ -71,3 +71,17 @@ def test_every_image_names_the_debian_below_it(bills: dict[str, list[dict[str, A
         below = of_kind(parts, "deb")
         assert {"libc6", "base-files"} <= set(below), name
         assert all("distro=debian-" in one["purl"] for one in below.values())
+
+
+@pytest.mark.parametrize(
+    ("image", "program"),
+    [
+        ("prometheus", "prometheus"),
+        ("alertmanager", "prometheus-alertmanager"),
+        ("postgres-exporter", "prometheus-postgres-exporter"),
+    ],
+)
+def test_a_stand_in_of_the_monitoring_names_its_program(
+    image: str, program: str, bills: dict[str, list[dict[str, Any]]]
+) -> None:
+    assert program in of_kind(bills[image], "deb")

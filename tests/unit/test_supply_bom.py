@@ -148,5 +148,5 @@ def test_images_are_named_as_compose_names_them() -> None:
     assert named(told) == {
         **{name: f"lianhu/{name}:7" for name in IMAGES[:4]},
         "kafka": "stand-in/kafka:1",
-        "postgres": named({})["postgres"],
+        **{name: named({})[name] for name in IMAGES[5:]},
     }
