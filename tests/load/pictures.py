@@ -45,7 +45,7 @@ def slug(text: str) -> str:
 def _bars(title: str, unit: str, findings: Sequence[Finding], path: Path) -> None:
     figures = [finding.figure for finding in findings][::-1]
     medians = [figure.median for figure in figures]
-    canvas = Canvas(figsize=(9, 1.2 + 0.5 * len(findings)), layout="constrained")
+    canvas = Canvas(figsize=(11, 1.2 + 0.5 * len(findings)), layout="constrained")
     axes = canvas.add_subplot()
     axes.barh(
         [finding.what for finding in findings][::-1],
@@ -70,7 +70,7 @@ def _bars(title: str, unit: str, findings: Sequence[Finding], path: Path) -> Non
             va="center",
             fontsize=8,
         )
-    axes.margins(x=0.3)
+    axes.margins(x=0.4)
     axes.set_xlabel(unit)
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,15 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import asyncpg
+
 from deploy.embedded import session
 from deploy.embedded.services import SERVICES
 from lianhu.privacy import MasterKeys
 from tests.load.generator import Load, send
 from tests.load.growing import TEMPLATES, Grown
 from tests.load.parts import Finding, Say, Setting
-from tests.load.racers import Mediation, Run
+from tests.load.racers import Mediation, Run, rested
 
 _TEMPLATES = 1000
+_SIZES = """
+SELECT pg_total_relation_size('journal'),
+       (SELECT sum(pg_total_relation_size(oid))::float8 FROM pg_class
+        WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace),
+       (SELECT count(*) FROM journal),
+       (SELECT count(*) FROM aggregates WHERE stream LIKE 'case/%')
+"""
 _EACH = 3
 """Commands that each case had which is multiplied: so many more rows its journal has."""
 
@@ -46,6 +55,10 @@ class Scaled:
     pairs: tuple[Pair, ...]
     counted: float
     """Seconds from ready to idle with nothing to do but to count."""
+    row: float
+    """Bytes on disk of a journal row, with its indexes."""
+    case: float
+    """Bytes on disk of a case: state, journal of four rows, inbox, key, with their indexes."""
 
 
 async def measure(present: int, commands: int, rounds: int, say: Say) -> Scaled:
@@ -70,6 +83,7 @@ async def measure(present: int, commands: int, rounds: int, say: Say) -> Scaled:
             await racer.prepare()
         there = await many.multiply(present, f"{base.beginning}9")
         say(f"{there:,} cases in the grown database, {_TEMPLATES + len(turns) * each:,} in both")
+        row, case = await _sizes(many.database)
         counted = await many.settle()
         many.stop()
         pairs = []
@@ -86,7 +100,17 @@ async def measure(present: int, commands: int, rounds: int, say: Say) -> Scaled:
                 f"turn {number + 1}: {found.few.rate:,.0f} hops/s, among many cases "
                 f"{found.many.rate:,.0f}, {found.loss:.1f} % less"
             )
-        return Scaled(there, _TEMPLATES + len(turns) * each, tuple(pairs), counted)
+        return Scaled(there, _TEMPLATES + len(turns) * each, tuple(pairs), counted, row, case)
+
+
+async def _sizes(database: str) -> tuple[float, float]:
+    connection = await asyncpg.connect(database)
+    try:
+        await rested(connection)
+        journal, whole, rows, cases = await connection.fetchrow(_SIZES)
+        return journal / rows, whole / cases
+    finally:
+        await connection.close()
 
 
 def findings(found: Scaled) -> list[Finding]:
@@ -102,6 +126,8 @@ def findings(found: Scaled) -> list[Finding]:
         Finding(few, tuple(pair.few.postgres_cpu for pair in pairs), "µs/hop of the database"),
         Finding(many, tuple(pair.many.postgres_cpu for pair in pairs), "µs/hop of the database"),
         Finding(f"{found.present:,} cases counted at the start", (found.counted,), "s"),
+        Finding("a journal row on disk", (found.row,), "bytes"),
+        Finding("a case on disk, its journal of four rows with it", (found.case,), "bytes"),
     ]
 
 

@@ -120,7 +120,7 @@ def test_loads_of_other_cases_share_no_number() -> None:
 
 def test_loss_is_in_per_cent_of_the_small_database() -> None:
     slower = Run(900, 1.0, 220.0, 110.0, 50.0, 2**27)
-    found = of_scale(Scaled(100_000, 5000, (Pair(RUN, slower),), 2.0))
+    found = of_scale(Scaled(100_000, 5000, (Pair(RUN, slower),), 2.0, 900.0, 6000.0))
     (loss,) = [finding for finding in found if finding.unit == "%"]
     assert loss.values == pytest.approx((10.0,))
 
