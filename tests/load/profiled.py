@@ -39,16 +39,6 @@ _PARTS = (
 )
 """By the innermost frame of such a file; the hash chain is of the batch that calls it."""
 _LOOP = "the loop: waiting, sockets, asyncpg's protocol"
-SPLIT = {
-    "decode": ("decode",),
-    "decide": ("decide, seal, evolve, chain",),
-    "SQL": ("inbox and progress", "parked", "states", "journal"),
-    "publish": ("publish", "send to the broker"),
-    "fetch, commit offsets": ("fetch and commit", "transport", "connections to the broker"),
-    "engine, the rest": ("engine, the rest",),
-    "loop, sockets, drivers": (),
-}
-"""The parts once more, in fewer words; the last is what the process used beside all of these."""
 _WITHIN = "eventing/journal.py"
 
 
@@ -68,15 +58,6 @@ def parts(session: Session, hops: int) -> list[Cost]:
         found[_part(frame, above)] += frame.total_self_time
     costs = [Cost(name, time * 1e6 / hops, time * 1e6 / hops) for name, time in found.items()]
     return sorted(costs, key=lambda cost: cost.alone, reverse=True)
-
-
-def split(costs: Sequence[Cost], cpu: float) -> dict[str, float]:
-    """µs per hop by the names of `SPLIT`, `cpu` in all where the rest is not less than nothing."""
-    alone = {cost.where: cost.alone for cost in costs}
-    found = {name: sum(alone.get(part, 0.0) for part in of) for name, of in SPLIT.items()}
-    *_, last = SPLIT
-    found[last] = max(cpu - sum(found.values()), 0.0)
-    return found
 
 
 def functions(session: Session, hops: int) -> list[Cost]:

@@ -1,31 +1,60 @@
-"""Where a hop's CPU goes in the engine: decode, decide, SQL, publish, and what is beside them.
-
-The profiler looks at the stack every millisecond, so what it sees is time, and what it sees beside
-the work is counted by what the system says that the process used.
-"""
+"""Where a hop's CPU goes, part by part: in the engine, and in the same hop written by hand."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from pyinstrument.session import Session
-
-from tests.load.hop import ground
+from tests.load.hop import Ground, ground
 from tests.load.parts import Finding, Say, Setting
-from tests.load.profiled import parts, split
+from tests.load.racers import Handwritten, Mediation
+from tests.load.sampled import PARTS
 
 
-async def measure(cases: int, commands: int, say: Say) -> dict[str, float]:
-    """µs of CPU per hop, by the names of `profiled.SPLIT`."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "session.pyisession"
-        async with ground(cases, commands, 1, profile=path, floor=False) as made:
-            found = await made.engine.handle(commands)
-        say(f"{found.rate:,.0f} hops/s and {found.cpu:.0f} µs CPU per hop with the profiler")
-        return split(parts(Session.load(path), commands), found.cpu)
+class _Engine(Mediation):
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.load.sampled", "lianhu.mediation", "run"]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "LOAD_SPLIT": str(_file(self))}
+
+
+class _Floor(Handwritten):
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.load.sampled", "tests.load.floor"]
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "LOAD_SPLIT": str(_file(self))}
+
+
+@dataclass(frozen=True)
+class Divided:
+    """µs of CPU per hop by `sampled.PARTS`."""
+
+    engine: Mapping[str, float]
+    floor: Mapping[str, float]
+
+
+async def measure(cases: int, commands: int) -> Divided:
+    """One backlog, by each."""
+    async with ground(cases, commands, 1) as made:
+        return Divided(
+            await _of(_Engine(made.session), made), await _of(_Floor(made.session), made)
+        )
+
+
+async def _of(racer: _Engine | _Floor, made: Ground) -> dict[str, float]:
+    await racer.handle(made.commands)
+    spent = json.loads(_file(racer).read_text())
+    return {part: spent[part] / made.commands for part in PARTS}
+
+
+def _file(racer: Mediation | Handwritten) -> Path:
+    return racer.daemon.run_dir / f"{racer.name}.split.json"
 
 
 class Split:
@@ -35,9 +64,16 @@ class Split:
 
     def run(self, setting: Setting, say: Say) -> Sequence[Finding]:
         """As the setting says, once."""
-        found = asyncio.run(measure(setting.cases, setting.commands, say))
-        whole = sum(found.values())
-        return [
-            *(Finding(name, (cost,), "µs/hop under the profiler") for name, cost in found.items()),
-            *(Finding(name, (100 * cost / whole,), "% of a hop") for name, cost in found.items()),
-        ]
+        found = asyncio.run(measure(setting.cases, setting.commands))
+        told = []
+        for name, spent in (("engine", found.engine), ("floor", found.floor)):
+            whole = sum(spent.values())
+            say(f"{name}: {whole:.0f} µs CPU per hop")
+            told += [
+                Finding(f"{name}: {part}", (cost,), "µs CPU/hop") for part, cost in spent.items()
+            ]
+            told += [
+                Finding(f"{name}: {part}", (100 * cost / whole,), "% of its hop")
+                for part, cost in spent.items()
+            ]
+        return told

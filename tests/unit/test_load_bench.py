@@ -16,8 +16,8 @@ from tests.load.clocks import findings as of_deadlines
 from tests.load.generator import Load
 from tests.load.parts import SHORT, Finding, Goal, Say, Setting
 from tests.load.pictures import by_unit, slug
-from tests.load.profiled import SPLIT, Cost, split
 from tests.load.racers import Run
+from tests.load.sampled import DECIDE, DECODE, PARTS, PUBLISH, REST, SQL, Sampler, part_of
 from tests.load.scale import Pair, Scaled
 from tests.load.scale import findings as of_scale
 
@@ -103,12 +103,26 @@ def test_a_percentile_is_a_value_that_was_measured(share: float, value: float) -
     assert percentile([4.0, 2.0, 1.0, 3.0], share) == value
 
 
-def test_the_split_is_the_whole_of_what_the_process_used() -> None:
-    costs = [Cost("decode", 30.0, 30.0), Cost("states", 20.0, 20.0), Cost("journal", 10.0, 10.0)]
-    found = split(costs, 100.0)
-    assert list(found) == list(SPLIT)
-    assert (found["decode"], found["SQL"], sum(found.values())) == (30.0, 30.0, 100.0)
-    assert sum(split(costs, 50.0).values()) == 60.0
+@pytest.mark.parametrize(
+    ("part", "stack"),
+    [
+        (DECODE, [("pydantic/main.py", "validate"), ("lianhu/eventing/envelope.py", "read")]),
+        (DECIDE, [("lianhu/eventing/journal.py", "chain"), ("lianhu/eventing/work.py", "row")]),
+        (SQL, [("lianhu/eventing/journal.py", "append"), ("lianhu/eventing/batch.py", "_write")]),
+        (SQL, [("x/asyncpg/connection.py", "execute"), ("lianhu/eventing/inbox.py", "take")]),
+        (PUBLISH, [("x/asyncpg/connection.py", "fetch"), ("tests/load/floor.py", "_relay")]),
+        (SQL, [("x/asyncpg/connect_utils.py", "call")]),
+        (REST, [("uvloop/__init__.py", "run")]),
+    ],
+)
+def test_a_stack_is_at_work_on_one_part(part: str, stack: list[tuple[str, str]]) -> None:
+    assert part_of(stack) == part
+
+
+def test_the_sampler_tells_of_every_part() -> None:
+    sampler = Sampler()
+    sampler.start()
+    assert list(sampler.end()) == list(PARTS)
 
 
 def test_loads_of_other_cases_share_no_number() -> None:
