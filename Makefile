@@ -70,8 +70,8 @@ faults: $(INSTALLED) ## the chain under fire, judged after each fault (SEED=n th
 hostile: $(INSTALLED) ## 100,000 wild messages to the services' rules, thousands through a chain (SEED=n)
 	@$(PY) -m tests.hostile $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(INSTALLED) ## the engine against what others would build, hops/s, in turns (ARGS='--rounds 5')
-	@$(PY) -m tests.load hop $(ARGS)
+bench: $(INSTALLED) ## what it carries here, and beside what others would build: one report (ARGS='--long')
+	@$(PY) -m tests.load bench $(ARGS)
 
 lost: $(INSTALLED) ## three brokers, one killed under load: is anything lost or doubled?
 	@$(PY) -m tests.load lost

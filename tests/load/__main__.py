@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,9 +14,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from deploy.embedded.services import ROOT
+from tests.load import bench
 from tests.load.backlog import measure
 from tests.load.hop import ground, report, rounds, summary, table
 from tests.load.lost import lost
+from tests.load.parts import LONG, SHORT
 from tests.load.profiled import tables
 
 console = Console(width=140, soft_wrap=True)
@@ -24,6 +29,29 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @cli.callback()
 def _() -> None:
     """Measure on this machine; figures vary with it, ratios less."""
+
+
+@cli.command("bench")
+def bench_(
+    long: Annotated[bool, typer.Option("--long", help="more of everything")] = False,
+    only: Annotated[str, typer.Option(help="parts whose names fit this expression")] = "",
+    rounds_: Annotated[
+        int | None, typer.Option("--rounds", help="how often what is in turns")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="where JSON and pictures go")] = bench.FOLDER,
+) -> None:
+    """Every part, one report; 1 when a part failed or a goal is not met."""
+    setting = LONG if long else SHORT
+    if rounds_:
+        setting = replace(setting, rounds=rounds_)
+    console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    report_ = bench.run(
+        [part for part in bench.PARTS if re.search(only, part.name)], setting, console.print
+    )
+    console.print(bench.table(report_))
+    for path in bench.write(report_, folder):
+        console.print(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))
+    raise SystemExit(0 if report_.ok else 1)
 
 
 @cli.command()

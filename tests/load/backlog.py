@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
@@ -18,6 +18,7 @@ from deploy.embedded import session
 from deploy.embedded.session import Session
 from tests.demo.reports import GRID, HOTLINE
 from tests.demo.wire import Sender
+from tests.load.parts import Finding, Say, Setting
 
 ANSWERS = f"intake.answers.{HOTLINE}.v1"
 _EACH = 5
@@ -123,3 +124,19 @@ def _handled(running: Session) -> int:
             await connection.close()
 
     return asyncio.run(ask())
+
+
+class Waiting:
+    """A part of the bench."""
+
+    name = "backlog"
+
+    def run(self, setting: Setting, say: Say) -> Sequence[Finding]:
+        """As the setting says, once."""
+        found = measure(setting.waiting, to_the_end=True)
+        say(f"{found.waiting:,} reports in {found.seconds:,.0f} s")
+        return [
+            Finding("reports of a backlog", (found.waiting / found.seconds,), "reports/s"),
+            Finding("intake's memory at its highest", (found.largest / 2**20,), "MiB"),
+            Finding("another publisher's report, to its answer", found.answered, "s"),
+        ]

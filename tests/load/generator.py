@@ -58,6 +58,8 @@ class Load:
     commands: int
     start: datetime
     seed: int = 1
+    first: int = 0
+    """The number before that of the first case."""
 
     def opened(self, keys: MasterKeys) -> Iterator[Outgoing]:
         """`case-opened` events, the first of each case's stream, with its wrapped data key."""
@@ -144,7 +146,12 @@ class Load:
             )
 
     def _case(self, number: int) -> str:
-        return f"440304-{self.start.year}-{number + 1:06d}"
+        return f"{self.beginning}{self.first + number + 1:06d}"
+
+    @property
+    def beginning(self) -> str:
+        """What every case number begins with."""
+        return f"440304-{self.start.year}-"
 
 
 def send(bootstrap: str, records: Iterable[Outgoing]) -> int:

@@ -7,6 +7,7 @@ round. The slower peers are timed on a part of it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,12 +21,12 @@ from deploy.embedded import Session, session
 from deploy.embedded.kafka import LastingKafka
 from deploy.embedded.services import SERVICES
 from lianhu.privacy import MasterKeys
+from tests.load.durable import STEPS
 from tests.load.figures import Figure
 from tests.load.generator import Load, send
-from tests.load.peers import Tutorial, begins
+from tests.load.parts import Finding, Goal, Say, Setting
+from tests.load.peers import Durable, Tutorial, begins
 from tests.load.racers import Handwritten, Mediation, Run
-
-Say = Callable[[str], None]
 
 PEER_SECONDS = 8.0
 """So long a peer is timed that would take minutes for the whole backlog."""
@@ -41,6 +42,8 @@ class Round:
     """FastStream, one message a call, five statements."""
     one: Run
     """The same with one statement."""
+    durable: Run
+    """DBOS, four durable steps a message."""
     engine_first: bool
     load: float
     """The machine's load average over a minute when the round began."""
@@ -48,6 +51,11 @@ class Round:
     def against(self, other: Run) -> float:
         """Hops a second of the engine for one of the other's."""
         return self.engine.rate / other.rate
+
+    @property
+    def against_steps(self) -> float:
+        """Hops a second of the engine for one durable step a second of DBOS."""
+        return self.engine.rate / (STEPS * self.durable.rate)
 
     @property
     def cpu_ratio(self) -> float:
@@ -89,17 +97,16 @@ async def round_(cases: int, commands: int, seed: int, *, engine_first: bool) ->
     busy = os.getloadavg()[0]
     async with ground(cases, commands, seed) as made:
         five, one = (Tutorial(made.session, statements) for statements in ("five", "one"))
-        for peer in (five, one):
+        peers = (five, one, durable := Durable(made.session))
+        for peer in peers:
             await peer.prepare()
-        slow = [
-            (peer, await peer.work(PEER_SECONDS)) for peer in (five, one)[:: -1 if seed % 2 else 1]
-        ]
+        slow = [(peer, await peer.work(PEER_SECONDS)) for peer in peers[:: -1 if seed % 2 else 1]]
         racers = (made.engine, made.floor) if engine_first else (made.floor, made.engine)
         quick = [(racer, await racer.handle(commands)) for racer in racers]
         if await made.engine.states() != await made.floor.states():
             raise AssertionError("the engine and the floor do not agree on the cases")
         whole = await made.floor.history()
-        for peer in (five, one):
+        for peer in peers:
             if not begins(await peer.history(), whole):
                 raise AssertionError(f"{peer.name} and the floor do not agree on the cases")
     runs = {racer.name: run for racer, run in [*slow, *quick]}
@@ -108,6 +115,7 @@ async def round_(cases: int, commands: int, seed: int, *, engine_first: bool) ->
         runs[made.floor.name],
         runs[five.name],
         runs[one.name],
+        runs[durable.name],
         engine_first,
         busy,
     )
@@ -121,7 +129,8 @@ async def rounds(cases: int, commands: int, count: int, say: Say) -> list[Round]
         done.append(found)
         say(
             f"round {number + 1}: engine {found.engine.rate:,.0f}, floor {found.floor.rate:,.0f}, "
-            f"FastStream {found.five.rate:,.0f} and {found.one.rate:,.0f} hops/s "
+            f"FastStream {found.five.rate:,.0f} and {found.one.rate:,.0f}, "
+            f"DBOS {found.durable.rate:,.0f} hops/s "
             f"(machine's load before: {found.load:.1f})"
         )
     return done
@@ -164,6 +173,7 @@ _RACERS: dict[str, Callable[[Round], Run]] = {
     "by hand, in batches (no parking, gaps, deadlines, replicas)": lambda found: found.floor,
     "FastStream, a call each, one statement (no relay, nothing parked)": lambda found: found.one,
     "FastStream, a call each, five statements (the same)": lambda found: found.five,
+    "DBOS, a workflow each, four durable steps (nothing parked)": lambda found: found.durable,
 }
 
 
@@ -173,8 +183,43 @@ def summary(done: Sequence[Round]) -> dict[str, Figure]:
         "engine / floor": Figure.of(found.against(found.floor) for found in done),
         "engine / FastStream, five statements": Figure.of(f.against(f.five) for f in done),
         "engine / FastStream, one statement": Figure.of(f.against(f.one) for f in done),
+        "engine / DBOS": Figure.of(found.against(found.durable) for found in done),
+        "engine's hops / DBOS' durable steps": Figure.of(f.against_steps for f in done),
         "CPU of floor / engine": Figure.of(found.cpu_ratio for found in done),
     }
+
+
+def findings(done: Sequence[Round]) -> list[Finding]:
+    """For the report."""
+
+    def of(name: str, unit: str, value: Callable[[Round], float], goal: Goal | None = None) -> None:
+        told.append(Finding(name, tuple(value(found) for found in done), unit, goal))
+
+    told: list[Finding] = []
+    for name, pick in _RACERS.items():
+        of(name, "hops/s", lambda found, pick=pick: pick(found).rate)  # type: ignore[misc]
+    for name, pick in _RACERS.items():
+        of(name, "µs CPU/hop", lambda found, pick=pick: pick(found).cpu)  # type: ignore[misc]
+    of("engine / floor", "times", lambda found: found.against(found.floor))
+    of("engine / FastStream, one statement", "times", lambda found: found.against(found.one))
+    of("engine / FastStream, five statements", "times", lambda found: found.against(found.five))
+    of("engine / DBOS", "times", lambda found: found.against(found.durable))
+    of("engine's hops / DBOS' durable steps", "times", lambda f: f.against_steps, DURABLE)
+    return told
+
+
+DURABLE = Goal(20, at_least=True)
+
+
+class Hop:
+    """A part of the bench."""
+
+    name = "hop"
+
+    def run(self, setting: Setting, say: Say) -> Sequence[Finding]:
+        """As the setting says."""
+        done = asyncio.run(rounds(setting.cases, setting.commands, setting.rounds, say))
+        return findings(done)
 
 
 def report(cases: int, commands: int, done: Sequence[Round]) -> dict[str, object]:

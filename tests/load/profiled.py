@@ -23,6 +23,8 @@ from lianhu.mediation.app import service
 
 _PARTS = (
     ("decode", "eventing/envelope.py"),
+    ("decide, seal, evolve, chain", "eventing/work.py"),
+    ("decide, seal, evolve, chain", "eventing/turns.py"),
     ("decide, seal, evolve, chain", "eventing/batch.py"),
     ("inbox and progress", "eventing/inbox.py"),
     ("parked", "eventing/parked.py"),

@@ -99,7 +99,7 @@ class Racer(ABC):
         """Start it on a backlog of so many, wait until all are published, stop it."""
         connection = await asyncpg.connect(self.database)
         try:
-            before = await _rested(connection)
+            before = await rested(connection)
             self.start()
             try:
                 run = await self._timed(connection, before, hops)
@@ -116,7 +116,7 @@ class Racer(ABC):
         """Start it on a backlog that it does not finish in so many seconds, time these, stop it."""
         connection = await asyncpg.connect(self.database)
         try:
-            before = await _rested(connection)
+            before = await rested(connection)
             self.start()
             try:
                 first = await self._until(connection, lambda last, _: last > before, before)
@@ -249,7 +249,7 @@ class Handwritten(Racer):
         }
 
 
-async def _rested(connection: asyncpg.Connection) -> int:
+async def rested(connection: asyncpg.Connection) -> int:
     """Tables as autovacuum leaves them, no checkpoint of before; the journal's last number."""
     await connection.execute("VACUUM (ANALYZE)")
     await connection.execute("CHECKPOINT")
