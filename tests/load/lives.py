@@ -37,6 +37,10 @@ Say = Callable[[str], None]
 SHARES = (0.25, 0.5, 0.8)
 """Of the sustained rate, at which latencies are measured."""
 _WARM_SECONDS = 4.0
+_FIRST = 8.0
+"""Lives a second at which the climb begins, and at which a new chain is warmed up."""
+_NEW_SECONDS = 20.0
+"""So long a new chain works before anything is measured: the broker's code is compiled by then."""
 _LOOK_SECONDS = 0.25
 _REST_SECONDS = 60.0
 _JUDGED_WITHIN = 60.0
@@ -156,8 +160,10 @@ class Bench:
 
 
 @contextmanager
-def bench(script: Script, say: Say, *, clock_movable: bool = False) -> Iterator[Bench]:
-    """A chain of one process each with a driver, warmed up by some lives."""
+def bench(
+    script: Script, say: Say, *, clock_movable: bool = False, warm: float = _NEW_SECONDS
+) -> Iterator[Bench]:
+    """A chain of one process each with a driver, warmed up by lives for so many seconds."""
     with session(say=say, clock_movable=clock_movable) as running:
         if any(step.service == "welfare" for step in script.steps):
             _funded(running)
@@ -165,7 +171,7 @@ def bench(script: Script, say: Say, *, clock_movable: bool = False) -> Iterator[
         made = Bench(running, driver, Meter(running))
         driver.ended = made.finished.append
         try:
-            made.window(2.0, 3.0, 0.0)
+            made.window(_FIRST, 0.1, warm)
             driver.check()
             yield made
         finally:
@@ -180,7 +186,7 @@ def lives(
 ) -> Lives:
     """The rate that is sustained, and latencies below it. Raises `NotKept` or `Astray`.
 
-    `rates`, rising, instead of those that climb by half from four a second.
+    `rates`, rising, instead of those that climb by half from eight a second.
     """
     climbed: list[Window] = []
     with bench(script, say) as made:
@@ -192,7 +198,7 @@ def lives(
             say(told(climbed[-1]))
             return climbed[-1].kept
 
-        rising: Iterable[float] = rates or takewhile(lambda one: one < _MOST, ramp.rising(4.0))
+        rising: Iterable[float] = rates or takewhile(lambda one: one < _MOST, ramp.rising(_FIRST))
         found = ramp.sustained(rising, tried)
         calm = []
         for share in SHARES if found is not None else ():

@@ -72,7 +72,7 @@ def money(count: int = 80, rate: float = 2.0, say: Say = lambda _: None) -> Mone
 
     At most some two hundred: an envelope holds a hundred payments, and three days have one each.
     """
-    with bench(FULL, say, clock_movable=True) as made:
+    with bench(FULL, say, clock_movable=True, warm=3.0) as made:
         clock = Clock({name: made.session.dsns(name).runtime for name in SERVICES})
         before, first = made.meter.read(), made.driver.completed
         made.driver.begin_at(ramp.intended(monotonic(), rate, count / rate))
