@@ -44,6 +44,8 @@ _NEW_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
 _REST_SECONDS = 60.0
 _JUDGED_WITHIN = 60.0
+_DISTURBED = 0.1
+"""Processors that others may keep busy."""
 _MOST = 2000.0
 """A rate at which nobody climbs further."""
 
@@ -78,6 +80,11 @@ class Window:
     def kept(self) -> bool:
         """Whether the chain kept up."""
         return not self.unfinished and ramp.keeps_up(self.started, self.completed, self.under_way)
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others kept the machine busy: then its rates and times say little."""
+        return self.cores[meter.OTHERS] > _DISTURBED
 
     @property
     def chain_cpu(self) -> float:
@@ -232,7 +239,7 @@ def told(window: Window) -> str:
         f"{window.under_way[0]}→{window.under_way[-1]} under way, "
         f"{window.chain_cpu / 1000:,.1f} ms CPU each, whole {window.whole}, "
         f"busy {meter.ours(window.cores):.2f} + driver {window.cores[meter.DRIVER]:.2f} "
-        f"+ others {window.cores[meter.OTHERS]:.2f} processors"
+        f"+ others {window.cores[meter.OTHERS]:.2f} processors" + " (DISTURBED)" * window.disturbed
     )
 
 

@@ -30,7 +30,7 @@ def of_lives(found: Lives) -> Iterator[Table]:
             f"{one.under_way[0]} → {one.under_way[-1]}",
             _seconds(one.whole.p50),
             _seconds(one.whole.p99),
-            f"{sum(one.cores.values()):.2f}",
+            f"{sum(one.cores.values()):.2f}" + ", also by others" * one.disturbed,
         )
     yield climbed
     if found.best is not None:
@@ -81,7 +81,7 @@ def of_idle(found: Idle) -> Table:
     shown.title = (
         f"Report to first notice at {window.rate:.0f} reports/s "
         f"({window.noticed.count} of them, {'kept' if found.kept else 'NOT kept'}, "
-        f"{sum(window.cores.values()):.2f} processors busy)"
+        f"{sum(window.cores.values()):.2f} processors busy{', also by others' * window.disturbed})"
     )
     spread = window.noticed
     at = (spread.p50, spread.p95, spread.p99, spread.greatest)
