@@ -1,5 +1,4 @@
-"""The open loop: lives begin at their moments, whatever became of those before, and go on as they
-are answered.
+"""The open loop: lives begin at their moments, and go on as they are answered.
 
 One thread publishes and reads. It reads what publishers read, their answers, and besides the
 events that say of a case that it was opened or closed and of a notice how it ended.

@@ -1,5 +1,4 @@
-"""Whole lives through the whole chain: how many a second it sustains, what one costs, how long it
-takes.
+"""Whole lives through the chain: how many a second, what one costs, how long it takes.
 
 An open loop: lives begin at their moments, whatever became of those before, and a life's time runs
 from the moment it was meant to begin. Rates rise until the chain no longer keeps up; then some
