@@ -7,7 +7,7 @@ drives the stories asks after each fault whether all that was under way has ende
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
@@ -271,7 +271,7 @@ def relieved(hand: Hand, number: int) -> Story:
     yield hand.newest(case, "payment-confirmed", time=True)
 
 
-def treasury(hand: Hand, years: tuple[int, int]) -> Story:
+def treasury(hand: Hand, years: Iterable[int]) -> Story:
     """Fills the pools, and confirms each envelope as it comes; it never ends by itself."""
     for year in years:
         pool = f"difficulty-relief/{DISTRICT}/{year}"

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +16,17 @@ import typer
 from rich.console import Console
 
 from deploy.embedded.services import ROOT
-from tests.load import bench
+from tests.load import bench, shown
 from tests.load.backlog import measure
 from tests.load.hop import ground, report, rounds, summary, table
+from tests.load.idle import idle
+from tests.load.lives import lives
 from tests.load.lost import lost
+from tests.load.money import money
 from tests.load.parts import LONG, SHORT
 from tests.load.profiled import tables
+from tests.load.replicas import replicas
+from tests.load.scripts import SCRIPTS
 
 console = Console(width=140, soft_wrap=True)
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -99,6 +105,68 @@ def backlog_(
         f"{', '.join(f'{seconds:.1f}' for seconds in found.answered)} s, "
         f"while {found.left:,} waited still"
     )
+
+
+_Json = Annotated[Path | None, typer.Option("--json", help="write all figures here")]
+
+
+@cli.command("lives")
+def lives_(
+    rates: Annotated[str, typer.Option(help="lives/s, rising: 4,8,12; else they climb")] = "",
+    seconds: Annotated[float, typer.Option(help="how long each rate is looked at")] = 12.0,
+    script: Annotated[str, typer.Option(help=f"which life: {', '.join(SCRIPTS)}")] = "short",
+    file: _Json = None,
+) -> None:
+    """Whole lives through the whole chain: how many a second, what one costs, how long it takes."""
+    if script not in SCRIPTS:
+        raise typer.BadParameter(f"There is {', '.join(SCRIPTS)}.", param_hint="--script")
+    asked = [float(rate) for rate in rates.split(",") if rate]
+    found = lives(SCRIPTS[script], asked, seconds, console.print)
+    for table_ in shown.of_lives(found):
+        console.print(table_)
+    _write(file, shown.report(found))
+
+
+@cli.command("money")
+def money_(
+    count: Annotated[int, typer.Option(help="how many lives, at most 200")] = 80,
+    rate: Annotated[float, typer.Option(help="lives/s at which they begin")] = 2.0,
+    file: _Json = None,
+) -> None:
+    """Full lives to their end, relief paid; time is moved, so the end of it is no open loop."""
+    found = money(count, rate, console.print)
+    console.print(shown.of_money(found))
+    _write(file, shown.report(found))
+
+
+@cli.command("idle")
+def idle_(
+    rate: Annotated[float, typer.Option(help="reports a second")] = 50.0,
+    seconds: Annotated[float, typer.Option(help="for how long")] = 30.0,
+    file: _Json = None,
+) -> None:
+    """A chain with little to do: from a report to its first notice."""
+    found = idle(rate, seconds, console.print)
+    console.print(shown.of_idle(found))
+    _write(file, shown.report(found))
+
+
+@cli.command("replicas")
+def replicas_(
+    counts: Annotated[str, typer.Option(help="how many processes, each in its turn")] = "1,2,3",
+    commands: Annotated[int, typer.Option(help="the backlog of each run")] = 16_000,
+    cases: Annotated[int, typer.Option(help="cases they are spread over")] = 4_000,
+    file: _Json = None,
+) -> None:
+    """Mediation in several processes: what bounds it, and what a message costs."""
+    found = replicas([int(one) for one in counts.split(",")], cases, commands, console.print)
+    console.print(shown.of_replicas(found))
+    _write(file, shown.report(found))
+
+
+def _write(file: Path | None, figures: Mapping[str, object]) -> None:
+    if file is not None:
+        file.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 async def _profile(cases: int, commands: int) -> None:
