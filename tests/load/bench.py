@@ -21,12 +21,13 @@ from deploy.embedded.services import ROOT
 from tests.load.backlog import Waiting
 from tests.load.clocks import Deadlines
 from tests.load.hop import Hop
+from tests.load.lived import LIVED
 from tests.load.parts import Finding, Part, Say, Setting
 from tests.load.pictures import draw
 from tests.load.scale import Scale
 from tests.load.split import Split
 
-PARTS: Sequence[Part] = (Hop(), Split(), Scale(), Deadlines(), Waiting())
+PARTS: Sequence[Part] = (Hop(), Split(), Scale(), Deadlines(), Waiting(), *LIVED)
 FOLDER = ROOT / "build" / "bench"
 
 

@@ -29,6 +29,12 @@ class Setting:
     """Deadlines that are due at once."""
     waiting: int
     """Reports of a backlog."""
+    seconds: float
+    """So long each rate of lives is looked at."""
+    calm_seconds: float
+    """So long a chain with little to do."""
+    paid: int
+    """Full lives whose relief is paid; at most 200."""
 
 
 SHORT = Setting(
@@ -39,6 +45,9 @@ SHORT = Setting(
     pending=100_000,
     due=10_000,
     waiting=20_000,
+    seconds=8.0,
+    calm_seconds=15.0,
+    paid=20,
 )
 LONG = Setting(
     rounds=5,
@@ -48,6 +57,9 @@ LONG = Setting(
     pending=1_000_000,
     due=10_000,
     waiting=200_000,
+    seconds=30.0,
+    calm_seconds=60.0,
+    paid=80,
 )
 
 
