@@ -81,12 +81,15 @@ SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED) ## every test that needs no container engine and no patience
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
+LONGEST := tests/e2e/test_under_fire.py
+LONG_ONES := $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/e2e/test_*.py)) tests/monitoring
+
 test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
-	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) $(ARGS)
+	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) $(LONG_ONES) $(ARGS)
 
 test-containers: $(INSTALLED) ## those that need broker or database, on containers (an engine, `make airgap`)
 	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m '(infra or containers) and not long' \
-		$(SIDE_BY_SIDE) $(ARGS)
+		$(SIDE_BY_SIDE) tests/integration tests/unit $(ARGS)
 
 check: $(INSTALLED) ## format, lint, types, import rules, contracts
 	@$(PY) -m ruff format --check $(CODE)
