@@ -19,6 +19,7 @@ from time import monotonic
 import asyncpg
 
 from deploy.embedded import session
+from deploy.embedded.kafka import LastingKafka
 from deploy.embedded.services import SERVICES
 from deploy.embedded.session import Session
 from tests.checker.collect import judge
@@ -168,7 +169,7 @@ def bench(
     script: Script, say: Say, *, clock_movable: bool = False, warm: float = _NEW_SECONDS
 ) -> Iterator[Bench]:
     """A chain of one process each with a driver, warmed up by lives for so many seconds."""
-    with session(say=say, clock_movable=clock_movable) as running:
+    with session(say=say, clock_movable=clock_movable, broker=LastingKafka) as running:
         if any(step.service == "welfare" for step in script.steps):
             _funded(running)
         driver = Driver(running.bootstrap, script)
