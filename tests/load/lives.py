@@ -70,6 +70,10 @@ class Window:
     """µs for each life completed, by group of processes; `others`: for the whole machine's rest."""
     cores: Mapping[str, float]
     """The same by time: how many processors each group kept busy."""
+    batches: Mapping[str, float]
+    """Transactions for each life, by service: each costs much the same, however few messages."""
+    together: Mapping[str, float]
+    """Messages handled in one, by service."""
     whole: Spread
     """From the intended beginning of each life of the window to its end."""
     noticed: Spread
@@ -133,6 +137,7 @@ class Bench:
         begin, end = start + warm, start + warm + seconds
         self.driver.begin_at(ramp.intended(start, rate, warm + seconds))
         self.driver.until(begin)
+        taken = meter.batches(self.session)
         before, done, begun = self.meter.read(), self.driver.completed, self.driver.started
         under_way = []
         while monotonic() < end:
@@ -141,6 +146,12 @@ class Bench:
         used = self.meter.read().since(before)
         completed = self.driver.completed - done
         started = self.driver.started - begun
+        batches = {
+            name: meter.Batches(
+                all_.count - taken[name].count, all_.messages - taken[name].messages
+            )
+            for name, all_ in meter.batches(self.session).items()
+        }
         self.driver.rest(_REST_SECONDS)
         self.driver.check()
         mine = [life for life in self.finished if begin <= life.intended < end]
@@ -152,6 +163,8 @@ class Bench:
             tuple(under_way),
             {name: 1e6 * one / max(completed, 1) for name, one in used.cpu.items()},
             {name: one / used.at for name, one in used.cpu.items()},
+            {name: one.count / max(completed, 1) for name, one in batches.items()},
+            {name: one.messages / max(one.count, 1) for name, one in batches.items()},
             Spread.of(life.done - life.intended for life in mine),
             Spread.of(life.noticed - life.intended for life in mine),
         )
