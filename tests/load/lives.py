@@ -19,6 +19,7 @@ from time import monotonic
 import asyncpg
 
 from deploy.embedded import session
+from deploy.embedded.kafka import LastingKafka
 from deploy.embedded.services import SERVICES
 from deploy.embedded.session import Session
 from tests.checker.collect import judge
@@ -69,6 +70,10 @@ class Window:
     """µs for each life completed, by group of processes; `others`: for the whole machine's rest."""
     cores: Mapping[str, float]
     """The same by time: how many processors each group kept busy."""
+    batches: Mapping[str, float]
+    """Transactions for each life, by service: each costs much the same, however few messages."""
+    together: Mapping[str, float]
+    """Messages handled in one, by service."""
     whole: Spread
     """From the intended beginning of each life of the window to its end."""
     noticed: Spread
@@ -132,6 +137,7 @@ class Bench:
         begin, end = start + warm, start + warm + seconds
         self.driver.begin_at(ramp.intended(start, rate, warm + seconds))
         self.driver.until(begin)
+        taken = meter.batches(self.session)
         before, done, begun = self.meter.read(), self.driver.completed, self.driver.started
         under_way = []
         while monotonic() < end:
@@ -140,6 +146,12 @@ class Bench:
         used = self.meter.read().since(before)
         completed = self.driver.completed - done
         started = self.driver.started - begun
+        batches = {
+            name: meter.Batches(
+                all_.count - taken[name].count, all_.messages - taken[name].messages
+            )
+            for name, all_ in meter.batches(self.session).items()
+        }
         self.driver.rest(_REST_SECONDS)
         self.driver.check()
         mine = [life for life in self.finished if begin <= life.intended < end]
@@ -151,6 +163,8 @@ class Bench:
             tuple(under_way),
             {name: 1e6 * one / max(completed, 1) for name, one in used.cpu.items()},
             {name: one / used.at for name, one in used.cpu.items()},
+            {name: one.count / max(completed, 1) for name, one in batches.items()},
+            {name: one.messages / max(one.count, 1) for name, one in batches.items()},
             Spread.of(life.done - life.intended for life in mine),
             Spread.of(life.noticed - life.intended for life in mine),
         )
@@ -168,7 +182,7 @@ def bench(
     script: Script, say: Say, *, clock_movable: bool = False, warm: float = _NEW_SECONDS
 ) -> Iterator[Bench]:
     """A chain of one process each with a driver, warmed up by lives for so many seconds."""
-    with session(say=say, clock_movable=clock_movable) as running:
+    with session(say=say, clock_movable=clock_movable, broker=LastingKafka) as running:
         if any(step.service == "welfare" for step in script.steps):
             _funded(running)
         driver = Driver(running.bootstrap, script)

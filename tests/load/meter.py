@@ -1,7 +1,8 @@
-"""Processor time by group of processes: each service, the broker, the database, the driver."""
+"""Processor time by group of processes, and how many messages the services take at a time."""
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -12,6 +13,7 @@ from deploy.embedded.session import Session
 
 DRIVER, BROKER, DATABASE, OTHERS = "driver", "broker", "database", "others"
 """`OTHERS`: what all other processes of the machine took."""
+_RECORDS = "lianhu_batch_records"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,28 @@ class Meter:
 def services(cpu: Mapping[str, float]) -> dict[str, float]:
     """Of a reading, what is no more than the services'."""
     return {n: used for n, used in cpu.items() if n not in (DRIVER, BROKER, DATABASE, OTHERS)}
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Transactions of one service and the messages that were handled in them, as it counts them."""
+
+    count: float
+    messages: float
+
+
+def batches(session: Session) -> dict[str, Batches]:
+    """By service, since its start."""
+    found: dict[str, Batches] = {}
+    for replica in session.replicas:
+        with urllib.request.urlopen(f"{session.url(replica.name)}/metrics") as answer:
+            lines = [line.split() for line in answer.read().decode().splitlines()]
+        said = {line[0]: float(line[1]) for line in lines if line[0].startswith(_RECORDS)}
+        before = found.get(replica.service, Batches(0.0, 0.0))
+        found[replica.service] = Batches(
+            before.count + said[f"{_RECORDS}_count"], before.messages + said[f"{_RECORDS}_sum"]
+        )
+    return found
 
 
 def ours(cpu: Mapping[str, float]) -> float:

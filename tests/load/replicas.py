@@ -16,6 +16,7 @@ from time import monotonic
 import asyncpg
 
 from deploy.embedded import session
+from deploy.embedded.kafka import LastingKafka
 from deploy.embedded.services import SERVICES
 from deploy.embedded.session import Session
 from lianhu.privacy import MasterKeys
@@ -86,7 +87,7 @@ def _shown(run: Replicas) -> list[str]:
 
 async def _run(count: int, cases: int, commands: int) -> Replicas:
     wanted = {**dict.fromkeys(SERVICES, 0), _MEDIATION: count}
-    with session(services=wanted, clock_movable=False) as running:
+    with session(services=wanted, clock_movable=False, broker=LastingKafka) as running:
         load = Load(cases, commands, datetime.now(UTC))
         connection = await asyncpg.connect(running.dsns(_MEDIATION).admin)
         try:

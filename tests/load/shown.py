@@ -16,7 +16,10 @@ from tests.load.replicas import Replicas
 
 
 def of_lives(found: Lives) -> Iterator[Table]:
-    """Rates, what a life costs, and how long it takes."""
+    """Rates, what a life costs, and how long it takes.
+
+    Read: messages from topics; written: rows of the journal; in one: messages in a transaction.
+    """
     title = f"Lives ({found.script}) on {found.processors} processors: "
     rate = "no rate was kept" if found.sustained is None else f"{found.sustained}/s sustained"
     climbed = Table("begun/s", "kept", "begun", "ended", "under way", "p50", "p99", "busy")
@@ -44,7 +47,7 @@ def of_lives(found: Lives) -> Iterator[Table]:
 
 
 def _cost(found: Lives, best: Window) -> Table:
-    shown = Table("", "µs CPU a life", "processors", "messages read", "journal rows")
+    shown = Table("", "µs CPU a life", "processors", "read", "written", "transactions", "in one")
     shown.title = f"What a life costs at {best.rate}/s"
     for name, used in best.cpu.items():
         read, rows = (known.get(name) for known in (found.messages, found.rows))
@@ -54,6 +57,8 @@ def _cost(found: Lives, best: Window) -> Table:
             f"{best.cores[name]:.2f}",
             "" if read is None else f"{read:.1f}",
             "" if rows is None else f"{rows:.1f}",
+            f"{best.batches[name]:.1f}" if name in best.batches else "",
+            f"{best.together[name]:.1f}" if name in best.together else "",
         )
     shown.add_row(
         "services, broker, database",
@@ -61,6 +66,8 @@ def _cost(found: Lives, best: Window) -> Table:
         f"{meter.ours(best.cores):.2f}",
         f"{sum(found.messages.values()):.1f}",
         f"{sum(found.rows.values()):.1f}",
+        f"{sum(best.batches.values()):.1f}",
+        "",
     )
     return shown
 
