@@ -59,6 +59,8 @@ _SWITCH_SECONDS = 0.0002
 def part_of(stack: list[tuple[str, str]]) -> str:
     """What a stack is at work on, by file and function, innermost first."""
     for path, function in stack:
+        if function == "<module>":  # it is being imported
+            continue
         for part, file, functions in _OURS:
             if path.endswith(file) and (not functions or function in functions.split()):
                 return part

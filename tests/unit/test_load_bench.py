@@ -113,6 +113,7 @@ def test_a_percentile_is_a_value_that_was_measured(share: float, value: float) -
         (PUBLISH, [("x/asyncpg/connection.py", "fetch"), ("tests/load/floor.py", "_relay")]),
         (SQL, [("x/asyncpg/connect_utils.py", "call")]),
         (REST, [("uvloop/__init__.py", "run")]),
+        (REST, [("lianhu/eventing/work.py", "<module>"), ("lianhu/eventing/batch.py", "<module>")]),
     ],
 )
 def test_a_stack_is_at_work_on_one_part(part: str, stack: list[tuple[str, str]]) -> None:
