@@ -351,3 +351,24 @@ async def test_giving_up_a_producer_sends_nothing_and_waits_for_nothing(
         assert await here.cursor() == 1
         await here.publish()
         assert await here.cursor() == 51
+
+
+async def test_a_look_does_not_read_the_keys_of_all_cases(
+    broker_with_topics: str, make_database: MakeDatabase
+) -> None:
+    scans = "SELECT coalesce(seq_scan, 0) FROM pg_stat_user_tables WHERE relname = 'case_keys'"
+    async with office(broker_with_topics, await make_database("mediation")) as here:
+        asks = here.connection
+        await asks.execute(
+            "INSERT INTO case_keys (id, wrapped)"
+            " SELECT 'case/' || n, 'key' FROM generate_series(1, 20000) AS n"
+        )
+        await asks.execute("ANALYZE case_keys")
+        await asks.fetchval("SELECT pg_stat_force_next_flush()")
+        before = await asks.fetchval(scans)
+        await here.write(*(row(case(), 1) for _ in range(300)))
+        await asks.execute("ANALYZE journal")
+        await here.publish()
+        assert await here.cursor() == 300
+        await asks.fetchval("SELECT pg_stat_force_next_flush()")
+        assert await asks.fetchval(scans) == before

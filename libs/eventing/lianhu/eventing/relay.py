@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 
 _READ = """
 SELECT j.stream, j.version, j.epoch, j.id, j.type, j.time, j.causation, j.correlation,
-       j.trace, j.answers, j.body, j.hash, j.seq, k.wrapped
-FROM journal AS j LEFT JOIN case_keys AS k ON k.id = j.stream AND k.erased_at IS NULL
-WHERE j.seq > $1 ORDER BY j.seq LIMIT $2
+       j.trace, j.answers, j.body, j.hash, j.seq,
+       (SELECT k.wrapped FROM case_keys AS k WHERE k.id = j.stream AND k.erased_at IS NULL)
+FROM journal AS j WHERE j.seq > $1 ORDER BY j.seq LIMIT $2
 """
 
 BATCH_BYTES = 512 * 1024
