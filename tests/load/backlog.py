@@ -18,7 +18,7 @@ from deploy.embedded import session
 from deploy.embedded.session import Session
 from tests.demo.reports import GRID, HOTLINE
 from tests.demo.wire import Sender
-from tests.load.parts import Finding, Say, Setting
+from tests.load.parts import Finding, Say, Setting, at_most
 
 ANSWERS = f"intake.answers.{HOTLINE}.v1"
 _EACH = 5
@@ -137,6 +137,8 @@ class Waiting:
         say(f"{found.waiting:,} reports in {found.seconds:,.0f} s")
         return [
             Finding("reports of a backlog", (found.waiting / found.seconds,), "reports/s"),
-            Finding("intake's memory at its highest", (found.largest / 2**20,), "MiB"),
-            Finding("another publisher's report, to its answer", found.answered, "s"),
+            Finding(
+                "intake's memory at its highest", (found.largest / 2**20,), "MiB", at_most(200)
+            ),
+            Finding("another publisher's report, to its answer", found.answered, "s", at_most(5)),
         ]

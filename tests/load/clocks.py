@@ -16,7 +16,7 @@ from lianhu.privacy import MasterKeys
 from tests.load.asking import Asking, percentile
 from tests.load.generator import Load, send
 from tests.load.growing import TEMPLATES, Grown
-from tests.load.parts import Finding, Say, Setting
+from tests.load.parts import Finding, Say, Setting, at_most
 from tests.load.racers import Mediation, TooSlow, rested
 
 _TEMPLATES = 1000
@@ -129,7 +129,8 @@ async def _all_told(connection: asyncpg.Connection, moment: datetime) -> None:
 def findings(found: Sequence[Fired]) -> list[Finding]:
     """For the report, of at least one measurement."""
     of = f"{found[0].due:,} due at once of {found[0].pending:,}"
-    told = [Finding(f"{of}: until all have fired", tuple(one.seconds for one in found), "s")]
+    seconds = tuple(one.seconds for one in found)
+    told = [Finding(f"{of}: until all have fired", seconds, "s", at_most(5))]
     for name, share in (("median", 0.5), ("95th percentile", 0.95)):
         before = [percentile(one.calm, share) for one in found]
         after = [percentile(one.meanwhile, share) for one in found]
@@ -140,6 +141,7 @@ def findings(found: Sequence[Fired]) -> list[Finding]:
                 f"a command's answer, {name}: meanwhile / before",
                 tuple(b / a for a, b in zip(before, after, strict=True)),
                 "times",
+                at_most(2),
             ),
         ]
     return told

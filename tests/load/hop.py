@@ -24,7 +24,7 @@ from lianhu.privacy import MasterKeys
 from tests.load.durable import STEPS
 from tests.load.figures import Figure
 from tests.load.generator import Load, send
-from tests.load.parts import Finding, Goal, Say, Setting
+from tests.load.parts import Finding, Goal, Say, Setting, at_least
 from tests.load.peers import Durable, Tutorial, begins
 from tests.load.racers import Handwritten, Mediation, Run
 
@@ -200,15 +200,12 @@ def findings(done: Sequence[Round]) -> list[Finding]:
         of(name, "hops/s", lambda found, pick=pick: pick(found).rate)  # type: ignore[misc]
     for name, pick in _RACERS.items():
         of(name, "µs CPU/hop", lambda found, pick=pick: pick(found).cpu)  # type: ignore[misc]
-    of("engine / floor", "times", lambda found: found.against(found.floor))
-    of("engine / FastStream, one statement", "times", lambda found: found.against(found.one))
-    of("engine / FastStream, five statements", "times", lambda found: found.against(found.five))
+    of("engine / floor", "times", lambda found: found.against(found.floor), at_least(0.6))
+    of("engine / FastStream, one statement", "times", lambda f: f.against(f.one), at_least(4))
+    of("engine / FastStream, five statements", "times", lambda f: f.against(f.five), at_least(8))
     of("engine / DBOS", "times", lambda found: found.against(found.durable))
-    of("engine's hops / DBOS' durable steps", "times", lambda f: f.against_steps, DURABLE)
+    of("engine's hops / DBOS' durable steps", "times", lambda f: f.against_steps, at_least(20))
     return told
-
-
-DURABLE = Goal(20, at_least=True)
 
 
 class Hop:

@@ -8,12 +8,12 @@ from tests.load import meter
 from tests.load.idle import idle
 from tests.load.lives import Lives, Window, lives
 from tests.load.money import money
-from tests.load.parts import Finding, Goal, Say, Setting
+from tests.load.parts import Finding, Goal, Say, Setting, at_least, at_most
 from tests.load.replicas import Replicas, replicas
 from tests.load.scripts import FULL, SHORT, Script
 
-_SUSTAINED = Goal(370, at_least=True)
-_NOTICED = Goal(0.150, at_least=False)
+_SUSTAINED = at_least(370)
+_NOTICED = at_most(0.150)
 
 
 class LivesOf:

@@ -79,6 +79,16 @@ class Goal:
         return f"{'≥' if self.at_least else '≤'} {self.bound:g}"
 
 
+def at_least(bound: float) -> Goal:
+    """The median is this or more."""
+    return Goal(bound, at_least=True)
+
+
+def at_most(bound: float) -> Goal:
+    """The median is this or less."""
+    return Goal(bound, at_least=False)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was measured: each value, in this unit."""

@@ -18,7 +18,7 @@ from deploy.embedded.services import SERVICES
 from lianhu.privacy import MasterKeys
 from tests.load.generator import Load, send
 from tests.load.growing import TEMPLATES, Grown
-from tests.load.parts import Finding, Say, Setting
+from tests.load.parts import Finding, Say, Setting, at_most
 from tests.load.racers import Mediation, Run, rested
 
 _TEMPLATES = 1000
@@ -120,7 +120,7 @@ def findings(found: Scaled) -> list[Finding]:
     return [
         Finding(few, tuple(pair.few.rate for pair in pairs), "hops/s"),
         Finding(many, tuple(pair.many.rate for pair in pairs), "hops/s"),
-        Finding(f"loss {many}", tuple(pair.loss for pair in pairs), "%"),
+        Finding(f"loss {many}", tuple(pair.loss for pair in pairs), "%", at_most(10)),
         Finding(few, tuple(pair.few.cpu for pair in pairs), "µs/hop of the engine"),
         Finding(many, tuple(pair.many.cpu for pair in pairs), "µs/hop of the engine"),
         Finding(few, tuple(pair.few.postgres_cpu for pair in pairs), "µs/hop of the database"),
