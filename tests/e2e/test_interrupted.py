@@ -25,6 +25,14 @@ pytestmark = pytest.mark.timeout(240)
 INTERRUPTED = 130
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Who runs tests in the background ignores it, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
 class Terminal:
     """A command in a process group of its own, as a shell starts it."""
 
