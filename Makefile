@@ -125,7 +125,7 @@ ON_ENGINE := sh deploy/airgap/engine.sh with $(MAKE) --no-print-directory airgap
 compose-test: $(INSTALLED) ## the deployment from nothing, proven; Debian's engine where none runs
 	@$(ON_ENGINE) .proof PROOF="pytest -m 'compose' tests/compose $(ARGS)"
 
-compose-test-short: $(INSTALLED) ## the same without a release, rotation of secrets, and a restore
+compose-test-short: $(INSTALLED) ## the same without bills, a release, rotation of secrets, and a restore
 	@$(ON_ENGINE) .proof PROOF="pytest -m 'compose and not long' tests/compose $(ARGS)"
 
 compose-three: $(INSTALLED) ## the deployment with three brokers, one killed under load, judged

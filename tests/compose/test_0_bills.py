@@ -16,7 +16,7 @@ from deploy.supply.images import IMAGES
 from deploy.supply.licences import rules, shipped
 from tests.compose.deployment import why_not
 
-pytestmark = pytest.mark.compose
+pytestmark = [pytest.mark.compose, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
