@@ -2,7 +2,7 @@
 
 Reading, checking and laying out some thousands of classes is most of what a broker's start costs.
 Java keeps the result in a file (class data sharing). Where the file is missing, or is that of
-another Java or of other jars, a broker starts as if there were none.
+another Java or of other jars, a broker starts as if there were none; the wheel's Java writes none.
 """
 
 from __future__ import annotations

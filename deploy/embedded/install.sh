@@ -57,4 +57,4 @@ done
 tell "our own packages are installed"
 
 "$venv/bin/python" -m deploy.embedded fetch
-tell "Kafka's jars are here, with an archive of what a broker loads of them"
+tell "Kafka's jars are here"

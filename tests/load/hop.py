@@ -168,6 +168,7 @@ def table(done: Sequence[Round]) -> Table:
     return shown
 
 
+_TIMES = "times"
 _RACERS: dict[str, Callable[[Round], Run]] = {
     "the engine": lambda found: found.engine,
     "by hand, in batches (no parking, gaps, deadlines, replicas)": lambda found: found.floor,
@@ -179,14 +180,7 @@ _RACERS: dict[str, Callable[[Round], Run]] = {
 
 def summary(done: Sequence[Round]) -> dict[str, Figure]:
     """The ratios, each with its least and greatest value."""
-    return {
-        "engine / floor": Figure.of(found.against(found.floor) for found in done),
-        "engine / FastStream, five statements": Figure.of(f.against(f.five) for f in done),
-        "engine / FastStream, one statement": Figure.of(f.against(f.one) for f in done),
-        "engine / DBOS": Figure.of(found.against(found.durable) for found in done),
-        "engine's hops / DBOS' durable steps": Figure.of(f.against_steps for f in done),
-        "CPU of floor / engine": Figure.of(found.cpu_ratio for found in done),
-    }
+    return {one.what: one.figure for one in findings(done) if one.unit == _TIMES}
 
 
 def findings(done: Sequence[Round]) -> list[Finding]:
@@ -200,11 +194,12 @@ def findings(done: Sequence[Round]) -> list[Finding]:
         of(name, "hops/s", lambda found, pick=pick: pick(found).rate)  # type: ignore[misc]
     for name, pick in _RACERS.items():
         of(name, "µs CPU/hop", lambda found, pick=pick: pick(found).cpu)  # type: ignore[misc]
-    of("engine / floor", "times", lambda found: found.against(found.floor), at_least(0.6))
-    of("engine / FastStream, one statement", "times", lambda f: f.against(f.one), at_least(4))
-    of("engine / FastStream, five statements", "times", lambda f: f.against(f.five), at_least(8))
-    of("engine / DBOS", "times", lambda found: found.against(found.durable))
-    of("engine's hops / DBOS' durable steps", "times", lambda f: f.against_steps, at_least(20))
+    of("engine / floor", _TIMES, lambda found: found.against(found.floor), at_least(0.6))
+    of("engine / FastStream, one statement", _TIMES, lambda f: f.against(f.one), at_least(4))
+    of("engine / FastStream, five statements", _TIMES, lambda f: f.against(f.five), at_least(8))
+    of("engine / DBOS", _TIMES, lambda found: found.against(found.durable))
+    of("engine's hops / DBOS' durable steps", _TIMES, lambda f: f.against_steps, at_least(20))
+    of("CPU of floor / engine", _TIMES, lambda found: found.cpu_ratio)
     return told
 
 
