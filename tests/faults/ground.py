@@ -44,21 +44,23 @@ _SOON = timedelta(minutes=3)
 
 @dataclass(frozen=True)
 class Size:
-    """How long outages last in seconds, and the load: stories in all, for each strike, a second.
+    """How long things last in seconds, and the load: stories in all, for each strike, a second.
 
-    `abreast`: how many stories are under way at once.
+    `outage`: broker or database is gone. `refusal`: the database is there and refuses; shorter,
+    since nothing is given up in between. `abreast`: how many stories are under way at once.
     """
 
     outage: float
+    refusal: float
     most: int
     each: int
     rate: float
     abreast: int
 
 
-SHORT = Size(outage=8.0, most=300, each=12, rate=2.0, abreast=10)
-FULL = Size(outage=60.0, most=5000, each=25, rate=2.0, abreast=15)
-LONG = Size(outage=60.0, most=10_000, each=10_000, rate=6.0, abreast=60)
+SHORT = Size(outage=8.0, refusal=8.0, most=300, each=12, rate=2.0, abreast=10)
+FULL = Size(outage=60.0, refusal=20.0, most=5000, each=25, rate=2.0, abreast=15)
+LONG = Size(outage=60.0, refusal=20.0, most=10_000, each=10_000, rate=6.0, abreast=60)
 
 
 @dataclass
@@ -127,10 +129,6 @@ class Ground:
         """Start one, and wait for nothing."""
         (replica,) = [one for one in self.running.replicas if one.name == name]
         next(self.running.stack.start_replica(replica), None)
-
-    def outage(self) -> None:
-        """Let the cause last for as long as the run's size says."""
-        sleep(self.size.outage)
 
     def says(self, name: str) -> str:
         """What a process says of its readiness: why it is not ready, or nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeVar
 
 import asyncpg
@@ -57,7 +57,7 @@ def out_of_disk() -> Fault:
             ground.load.until(
                 "somebody to meet the full disk", lambda: ground.counted(_DISK) != before, _MEETS
             )
-            ground.outage()
+            sleep(ground.size.refusal)
             met = {name: count - before[name] for name, count in ground.counted(_DISK).items()}
             return "refused for it: " + _told({name: count for name, count in met.items() if count})
 
@@ -77,7 +77,7 @@ def out_of_log() -> Fault:
                 "all services to be without a database",
                 lambda: all(_NO_DATABASE in ground.says(name) for name in ground.all_present()),
             )
-            ground.outage()
+            sleep(ground.size.refusal)
             return "the server ended" if ground.pid("postgres") is None else "the server restarted"
 
         return _on_a_small_disk(ground, "pg_wal", full)
@@ -144,7 +144,7 @@ async def _hold_all(ground: Ground) -> None:
     try:
         held.append(await asyncpg.connect(ground.running.stack.postgres.admin_dsn()))
         ground.begin(SPARE)
-        last = monotonic() + ground.size.outage
+        last = monotonic() + ground.size.refusal
         while monotonic() < last or said != {*present}:
             if monotonic() > last + _MEETS:
                 silent = ", ".join(sorted({*present} - said))

@@ -198,7 +198,7 @@ def gone(name: str) -> Fault:
 
     def strike(ground: Ground) -> str:
         ground.running.stop(name)
-        ground.outage()
+        sleep(ground.size.outage)
         ground.running.start(name)
         return f"away for {ground.size.outage:.0f} s"
 
