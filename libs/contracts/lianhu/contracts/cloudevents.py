@@ -61,18 +61,20 @@ def read(headers: Headers, value: bytes | None) -> Envelope:
     attributes: dict[str, str] = {}
     faults: list[Fault] = []
     content_type = ""
-    seen: set[str] = set()
+    unusable: set[str] = set()
     for key, raw in headers:
         if key == "content-type":
             content_type = (raw or b"").decode("latin-1").split(";")[0].strip().lower()
         elif key.startswith("ce_"):
             name = key[3:]
-            if name in seen:
+            if name in attributes or name in unusable:
                 _add(faults, _path(name), "repeated")
                 attributes.pop(name, None)  # nobody knows which of them was meant
+                unusable.add(name)
             elif (text := _text(name, raw, faults)) is not None:
                 attributes[name] = text
-            seen.add(name)
+            else:
+                unusable.add(name)
     if content_type == STRUCTURED:
         return _structured(value, faults)
     if content_type not in ("", JSON):

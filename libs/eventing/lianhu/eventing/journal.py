@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from struct import pack
+from struct import Struct
 
 import asyncpg
 
@@ -28,6 +28,7 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)}, seq FROM journal"  # noqa: S608 - name
 # One lock for all appends of a database: so `seq` is the order of commits, and a reader that has
 # seen a row will never find one before it.
 APPEND_LOCK = 0x6C69616E_01
+_LENGTH = Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def chain(
     previous: bytes | None,
 ) -> bytes:
     """SHA-256 over the row and its predecessor's hash; each part with its length before it."""
-    parts = (
+    digest = sha256()
+    for part in (
         stream.encode(),
         b"%d" % version,
         id_.encode(),
@@ -69,8 +71,10 @@ def chain(
         (causation or "").encode(),
         body.encode(),
         previous or b"",
-    )
-    return sha256(b"".join(pack(">I", len(part)) + part for part in parts)).digest()
+    ):
+        digest.update(_LENGTH.pack(len(part)))
+        digest.update(part)
+    return digest.digest()
 
 
 def verify(row: Row, previous: bytes | None) -> bool:
