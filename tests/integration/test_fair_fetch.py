@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiokafka import TopicPartition
 
-from lianhu.eventing.records import Client
+from lianhu.eventing.fetching import Client
 from tests.wire import make_topic, sending, until_true
 
 pytestmark = pytest.mark.infra

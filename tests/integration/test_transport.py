@@ -16,8 +16,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from structlog.testing import capture_logs
 
 from lianhu.eventing import transport
+from lianhu.eventing.fetching import Client
 from lianhu.eventing.metrics import Metrics
-from lianhu.eventing.records import Client
 from lianhu.eventing.settings import EngineSettings
 from lianhu.eventing.transport import Consumer, Records
 from tests.wire import make_topic, sending, until, until_true

@@ -17,7 +17,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
 
-from lianhu.eventing.records import Client, Records
+from lianhu.eventing.fetching import Client
+from lianhu.eventing.records import Records
 from tests.wire import make_topic, send_header_name, sending, until, until_true
 
 pytestmark = pytest.mark.infra

@@ -208,7 +208,9 @@ class Batch:
             await persons.forget(connection, forgotten)
         if work.done.rows:
             await journal.append(connection, work.done.rows)
-            await connection.execute(f"NOTIFY {NOTIFY}")
+            if not self._house.leads:
+                # commits with a notification queue up, in whatever database of the server
+                await connection.execute(f"NOTIFY {NOTIFY}")
 
 
 def _progress(

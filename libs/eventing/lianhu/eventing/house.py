@@ -50,6 +50,8 @@ class House:
     measures: Measures = field(default_factory=lambda: Measures(CollectorRegistry()))
     effects: frozenset[str] = frozenset()
     """Types of events that start a call outside."""
+    leads: bool = False
+    """This process publishes what it commits, and needs no notification of it."""
     stands_still: bool = False
     """Too many messages fail: the last batch was rolled back for it."""
     refusal: type[MessageRefused] = field(init=False)

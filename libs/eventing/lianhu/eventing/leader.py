@@ -61,7 +61,6 @@ class Leader:
         self._journal = asyncio.Event()
         self._released = asyncio.Event()
         self._stopping = asyncio.Event()
-        self.leading = False
 
     def wake(self, *, journal: bool, released: bool) -> None:
         """This process committed rows, or something that lets parked messages go on."""
@@ -85,7 +84,7 @@ class Leader:
             except Exception as error:
                 log.warning("the lead was lost", exc_info=error)
             finally:
-                self.leading = False
+                self._house.leads = False
                 self._house.metrics.forget()
                 await self._relay.drop()
                 if connection is not None:
@@ -99,7 +98,7 @@ class Leader:
             database_seen.set(utc_now().timestamp())
             if await _set_within(self._stopping, self._house.settings.poll_seconds):
                 return
-        self.leading = True
+        self._house.leads = True
         self._house.metrics.leader.set(1)
         log.info("took the lead")
         await connection.add_listener(NOTIFY, lambda *_: self._journal.set())
@@ -124,9 +123,13 @@ class Leader:
     # the relay
 
     async def _publish(self, connection: asyncpg.Connection) -> None:
-        poll = self._house.settings.poll_seconds
+        poll, gather = (
+            self._house.settings.poll_seconds,
+            self._house.settings.relay_wait_ms / 1000,
+        )
         pause = 0.1
         while True:
+            began = monotonic()
             self._journal.clear()
             try:
                 while await self._relay.step(connection):
@@ -143,6 +146,8 @@ class Leader:
             if self._stopping.is_set():
                 await self._relay.close()
                 return
+            # each publication costs much the same, however few rows: let some gather
+            await _set_within(self._stopping, began + gather - monotonic())
             await _set_within(self._journal, poll)
 
     # deadlines

@@ -13,7 +13,6 @@ from itertools import islice
 from struct import unpack_from
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
@@ -85,55 +84,6 @@ class Records:
         (length,) = unpack_from(">i", self._data, start + _LENGTH_AT)
         self._next = start + _OVERHEAD + length
         return _Batch(self._inner.next_batch(), self._data[start : self._next])
-
-
-class Client(AIOKafkaConsumer):  # type: ignore[misc]
-    """The consumer of the Kafka client; a failed fetch loses nothing.
-
-    When a fetch raises, the client forgets what it had already taken out of other partitions but
-    keeps their positions: the next commit would pass over them. So it goes back to what is
-    committed.
-    """
-
-    _doubtful = False
-
-    async def getmany(
-        self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
-    ) -> Any:
-        """As of the client; what is handed out twice is known to its reader."""
-        if self._doubtful:
-            await self._go_back()
-            self._doubtful = False
-        try:
-            found = await self._fair(max_records) if not partitions and max_records else {}
-            return found or await super().getmany(
-                *partitions, timeout_ms=timeout_ms, max_records=max_records
-            )
-        except Exception:
-            self._doubtful = True
-            raise
-
-    async def _fair(self, most: int) -> dict[Any, Any]:
-        """Of what has come from each partition a share; the client itself would empty one first.
-
-        So a publisher that floods its topic does not hold up what others wrote.
-        """
-        waiting = [*self._fetcher._records]
-        if len(waiting) < 2:
-            return {}
-        share = max(most // len(waiting), 1)
-        found: dict[Any, Any] = {}
-        for place in waiting[:most]:
-            found |= await super().getmany(place, timeout_ms=0, max_records=share)
-        return found
-
-    async def _go_back(self) -> None:
-        for place in self.assignment():
-            offset = await self.committed(place)
-            if offset is None:
-                await self.seek_to_beginning(place)
-            else:
-                self.seek(place, offset)
 
 
 def install() -> None:

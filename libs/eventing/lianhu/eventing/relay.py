@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 _READ = """
 SELECT j.stream, j.version, j.epoch, j.id, j.type, j.time, j.causation, j.correlation,
        j.trace, j.answers, j.body, j.hash, j.seq,
-       (SELECT k.wrapped FROM case_keys AS k WHERE k.id = j.stream AND k.erased_at IS NULL)
-FROM journal AS j WHERE j.seq > $1 ORDER BY j.seq LIMIT $2
+       (SELECT k.wrapped FROM case_keys AS k WHERE k.id = j.stream AND k.erased_at IS NULL),
+       (SELECT c.seq FROM relay_cursor AS c)
+FROM journal AS j WHERE j.seq > (SELECT c.seq FROM relay_cursor AS c) ORDER BY j.seq LIMIT $1
 """
 
 BATCH_BYTES = 512 * 1024
@@ -98,12 +99,12 @@ class Relay:
         will never take holds up all that follow: it is named in the log, and `relay_failures` and
         the age of the outbox grow until somebody sees to it.
         """
-        cursor: int = await connection.fetchval("SELECT seq FROM relay_cursor")
         # after a failure one row first, so that trying again repeats little
         asked = 1 if self._failed else self._records
-        found = await connection.fetch(_READ, cursor, asked)
+        found = await connection.fetch(_READ, asked)
         if not found:
             return False
+        cursor: int = found[0][14]
         rows = [Row(*record[:13]) for record in found]
         work = asyncio.create_task(self._publish(rows, [record[13] for record in found], cursor))
         try:

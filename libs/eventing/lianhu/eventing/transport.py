@@ -33,8 +33,9 @@ from prometheus_client import make_asgi_app
 from lianhu.contracts.rights import group_of
 from lianhu.eventing.connection import Access, Protocol
 from lianhu.eventing.errors import passes
+from lianhu.eventing.fetching import Client
 from lianhu.eventing.metrics import Metrics
-from lianhu.eventing.records import Client, install
+from lianhu.eventing.records import install
 from lianhu.eventing.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ Route = tuple[str, Handler]
 
 _FETCHED = 256 * 1024
 """Bytes of a partition that are held ahead; a larger batch comes alone."""
+_LOOK_MS = 200
+"""So long it waits for a first record; when there is one it is handed over at once."""
 _REVOKE_SECONDS = 3.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -79,6 +82,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failures = 0
         self._closing = False
         self._placed = False
+        self._pace = settings.batch_wait_ms / 1000
         self.broker = KafkaBroker(
             settings.kafka.split(","),  # given one text, it would take it for one host
             client_id=f"{service}-{settings.instance or 'one'}",
@@ -97,7 +101,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             group_instance_id=f"{service}-{settings.instance}" if settings.instance else None,
             batch=True,
             max_records=settings.batch_records,
-            batch_timeout_ms=settings.batch_wait_ms,
+            batch_timeout_ms=_LOOK_MS,
             max_partition_fetch_bytes=_FETCHED,
             fetch_max_bytes=16 * _FETCHED,
             auto_offset_reset="earliest",
@@ -116,7 +120,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         await self.broker.connect()
         config = self.broker.config.broker_config
         if isinstance(config.builder, partial):
-            config.builder = partial(Client, **config.builder.keywords)
+            config.builder = partial(Client, pace=self._pace, **config.builder.keywords)
 
     @property
     def _client(self) -> AIOKafkaConsumer | None:
