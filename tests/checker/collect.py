@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -12,7 +13,7 @@ from time import monotonic, sleep
 from lianhu.eventing.connection import Access
 from tests.checker.check import check
 from tests.checker.databases import read_databases
-from tests.checker.evidence import Evidence, Received
+from tests.checker.evidence import Database, Evidence, Received, Record
 from tests.checker.policy import read_channels
 from tests.checker.topics import read_topics
 from tests.checker.verdict import Verdict
@@ -20,16 +21,29 @@ from tests.checker.verdict import Verdict
 _PAUSE = 0.5
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What earlier looks at one chain have read: records of topics and rows of journals stay.
+
+    Only for looks in between. A last verdict remembers nothing: it would see it if they had not.
+    """
+
+    records: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
+    databases: dict[str, Database] = field(default_factory=dict)
+
+
 def collect(
     kafka: str | Access,
     dsns: Mapping[str, str],
     policy: Path | None = None,
     received: Path | None = None,
+    memory: Memory | None = None,
 ) -> Evidence:
     """Read all topics, then all databases, then the book of what those outside received."""
-    taken_at = datetime.now(UTC)
-    records, cut = read_topics(kafka)
-    databases = asyncio.run(read_databases(dsns))
+    taken_at, known = datetime.now(UTC), memory or Memory()
+    records, cut = read_topics(kafka, known.records)
+    asyncio.run(read_databases(dsns, known.databases))
+    databases = {name: known.databases[name] for name in dsns}
     got = None if received is None else read_received(received)
     return Evidence(records, databases, read_channels(policy), taken_at, cut, got)
 
@@ -51,6 +65,7 @@ def judge(
     within: float = 0.0,
     policy: Path | None = None,
     received: Path | None = None,
+    memory: Memory | None = None,
 ) -> Verdict:
     """The verdict. While something is found, look again for `within` seconds.
 
@@ -58,7 +73,7 @@ def judge(
     """
     last = monotonic() + within
     while True:
-        verdict = check(collect(kafka, dsns, policy, received))
+        verdict = check(collect(kafka, dsns, policy, received, memory))
         if verdict.ok or monotonic() >= last:
             return verdict
         sleep(_PAUSE)

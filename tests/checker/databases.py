@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 import asyncpg
 
@@ -12,7 +12,7 @@ from tests.checker.evidence import Database, InApp, JournalRow, Parked, StateRow
 
 _JOURNAL = """
 SELECT seq, stream, version, epoch, id, type, time, causation, answers, body, hash
-FROM journal ORDER BY seq
+FROM journal WHERE seq > $1 ORDER BY seq
 """
 _STATES = """
 SELECT stream, version, head, state, seen, next_due, shape FROM aggregates ORDER BY stream
@@ -23,20 +23,30 @@ _PASSED_OVER = "SELECT type FROM passed_over"
 _IN_APP = "SELECT notice, unit, case_number FROM in_app ORDER BY notice"
 
 
-async def read_databases(dsns: Mapping[str, str]) -> Mapping[str, Database]:
-    """The databases of these services, side by side. Raises what asyncpg raises."""
-    found = await asyncio.gather(*(_read(service, dsn) for service, dsn in dsns.items()))
-    return {database.service: database for database in found}
+async def read_databases(dsns: Mapping[str, str], known: MutableMapping[str, Database]) -> None:
+    """The databases of these services, side by side, into `known`. Raises what asyncpg raises.
+
+    Rows of journals that are known already are not read again. Nothing is returned, for what a
+    task returns is written out in full where its loop takes care of Ctrl-C.
+    """
+
+    async def read(service: str, dsn: str) -> None:
+        before = known[service].journal if service in known else ()
+        known[service] = await _read(service, dsn, before)
+
+    await asyncio.gather(*(read(service, dsn) for service, dsn in dsns.items()))
 
 
-async def _read(service: str, dsn: str) -> Database:
+async def _read(service: str, dsn: str, before: tuple[JournalRow, ...]) -> Database:
+    last = before[-1].seq if before else 0
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             has_screens = await connection.fetchval("SELECT to_regclass('in_app') IS NOT NULL")
             return Database(
                 service=service,
-                journal=tuple(JournalRow(*row) for row in await connection.fetch(_JOURNAL)),
+                journal=before
+                + tuple(JournalRow(*row) for row in await connection.fetch(_JOURNAL, last)),
                 states=tuple(_state(row) for row in await connection.fetch(_STATES)),
                 parked=tuple(Parked(*row) for row in await connection.fetch(_PARKED)),
                 cursor=await connection.fetchval("SELECT seq FROM relay_cursor"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -13,6 +14,8 @@ from tests.checker.evidence import Record
 from tests.checker.odd import headers_at
 
 Headers = tuple[tuple[str, bytes | None], ...]
+Known = MutableMapping[tuple[str, int], list[Record]]
+"""What was read before, by topic and partition."""
 
 SECONDS = 60.0
 """Without a single record for so long, reading is given up."""
@@ -22,10 +25,13 @@ class Unreadable(RuntimeError):
     """A topic could not be read to its end; the message is a sentence."""
 
 
-def read_topics(kafka: str | Access) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def read_topics(
+    kafka: str | Access, known: Known | None = None
+) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     """All records, partition by partition, and the topics whose first records are gone.
 
-    Nothing is committed and no group is joined. Raises `Unreadable`.
+    Nothing is committed and no group is joined. What is `known` is not read again, and what is
+    read becomes known. Raises `Unreadable`.
     """
     consumer = Consumer(
         {
@@ -36,16 +42,19 @@ def read_topics(kafka: str | Access) -> tuple[tuple[Record, ...], tuple[str, ...
         }
     )
     try:
-        return _read(consumer, kafka)
+        return _read(consumer, kafka, {} if known is None else known)
     except KafkaException as error:
         raise Unreadable(f"Kafka could not be read: {error}") from error
     finally:
         consumer.close()
 
 
-def _read(consumer: Consumer, kafka: str | Access) -> tuple[tuple[Record, ...], tuple[str, ...]]:
+def _read(
+    consumer: Consumer, kafka: str | Access, known: Known
+) -> tuple[tuple[Record, ...], tuple[str, ...]]:
     ends: dict[tuple[str, int], int] = {}
     wanted, cut = [], []
+    found: dict[tuple[str, int], list[Record]] = {}
     for name, topic in sorted(consumer.list_topics(timeout=10).topics.items()):
         if name.startswith("__"):
             continue
@@ -54,10 +63,13 @@ def _read(consumer: Consumer, kafka: str | Access) -> tuple[tuple[Record, ...], 
             if low > 0:
                 cut.append(name)
             if high > low:
-                ends[name, number] = high
-                wanted.append(TopicPartition(name, number, low))
+                before = _as_before(known.get((name, number), []), low, high)
+                found[name, number] = before
+                start = before[-1].offset + 1 if before else low
+                if start < high:
+                    ends[name, number] = high
+                    wanted.append(TopicPartition(name, number, start))
     consumer.assign(wanted)
-    found: dict[tuple[str, int], list[Record]] = {place: [] for place in ends}
     waiting, last = set(ends), monotonic()
     while waiting:
         messages = consumer.consume(num_messages=1000, timeout=0.2)
@@ -72,8 +84,16 @@ def _read(consumer: Consumer, kafka: str | Access) -> tuple[tuple[Record, ...], 
                 found[place].append(record)
             if record.offset + 1 >= ends[place]:
                 waiting.discard(place)
+    known.clear()
+    known.update(found)
     records = tuple(record for place in sorted(found) for record in found[place])
     return records, tuple(sorted(set(cut)))
+
+
+def _as_before(records: list[Record], low: int, high: int) -> list[Record]:
+    """What is known of a partition, unless that was deleted and made anew, or its beginning was."""
+    same = bool(records) and records[0].offset == low and records[-1].offset < high
+    return [*records] if same else []
 
 
 def _record(message: Message, kafka: str | Access) -> Record:

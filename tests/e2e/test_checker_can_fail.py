@@ -18,7 +18,7 @@ from deploy.embedded import session
 from deploy.embedded.session import Session
 from tests import bent_evidence as bent
 from tests.checker.check import check
-from tests.checker.collect import collect, judge
+from tests.checker.collect import Memory, collect, judge
 from tests.checker.evidence import Evidence
 from tests.checker.verdict import Kind, Verdict
 from tests.demo.reports import HOTLINE, OFFICERS, REPORTS
@@ -259,6 +259,8 @@ def test_a_record_that_was_only_published_twice_is_counted_and_harmless(
 
 
 def test_what_is_published_again_is_counted_and_harmless(run: Run) -> None:
+    memory = Memory()
+    first = collect(run.running.bootstrap, run.dsns, memory=memory)
     before = run.judge()
     run.execute("mediation", "UPDATE relay_cursor SET seq = seq - 3")
 
@@ -268,6 +270,12 @@ def test_what_is_published_again_is_counted_and_harmless(run: Run) -> None:
 
     after = run.watcher.until("three rows to be published again", lambda _: published(), 60)
     assert after.findings == before.findings
+    # a look that remembers an earlier one sees what one afresh does
+    later = collect(run.running.bootstrap, run.dsns, memory=memory)
+    afresh = collect(run.running.bootstrap, run.dsns)
+    assert len(later.records) >= len(first.records) + 3
+    assert (later.records, later.databases) == (afresh.records, afresh.databases)
+    assert {*map(id, first.records)} < {*map(id, later.records)}
 
 
 def test_a_message_told_again_that_had_a_second_effect_is_found(run: Run) -> None:

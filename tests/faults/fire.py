@@ -96,7 +96,7 @@ class Fire:
             line = Line(fault.name)
             self.lines.append(line)
             self._strike(fault, line)
-            self._judge(line)
+            self._judge(line, afresh=fault is faults[-1])
             self._say(said(line))
             if not line.ok:
                 return
@@ -111,7 +111,7 @@ class Fire:
             self._strike(fault, line)
             struck[fault.name] += line.struck - before
             if line.broke or number % judged == 0 or number == len(chosen):
-                self._judge(line)
+                self._judge(line, afresh=number == len(chosen))
                 self._say(said(line))
             if not line.ok:
                 break
@@ -124,7 +124,7 @@ class Fire:
         load.until("all stories to begin", lambda: load.done, _ALL)
         line = Line("the rest of the load")
         self.lines.append(line)
-        self._judge(line)
+        self._judge(line, afresh=True)
         self._say(said(line))
 
     def _strike(self, fault: Fault, line: Line) -> None:
@@ -147,7 +147,7 @@ class Fire:
         except (Unexpected, StackFault) as error:
             line.broke = f"{fault.name}: {error}"
 
-    def _judge(self, line: Line) -> None:
+    def _judge(self, line: Line, *, afresh: bool) -> None:
         ground = self._ground
         try:
             if not line.broke:
@@ -155,7 +155,7 @@ class Fire:
         except Unexpected as error:
             line.broke = str(error)
         try:
-            self.verdict = verdict = ground.judge()
+            self.verdict = verdict = ground.judge(afresh=afresh)
         except (Unreadable, OSError, asyncpg.PostgresError) as error:
             line.broke += f" It could not be judged: {error}"
             return

@@ -21,7 +21,7 @@ from deploy.embedded.stack import Say
 from deploy.embedded.steps import together
 from lianhu.jurisdiction import SHANGHAI
 from tests import receivers
-from tests.checker.collect import judge
+from tests.checker.collect import Memory, judge
 from tests.checker.verdict import Verdict
 from tests.demo.clock import Clock
 from tests.demo.wire import Unexpected
@@ -78,6 +78,7 @@ class Ground:
     random: Random
     down: set[str] = field(default_factory=set)
     """Processes that were stopped or killed on purpose."""
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def dsns(self) -> dict[str, str]:
@@ -190,11 +191,19 @@ class Ground:
         morning = now.replace(hour=_MORNING, minute=0, second=0, microsecond=0)
         self.clock.pass_by(morning + timedelta(days=morning <= now))
 
-    def judge(self) -> Verdict:
-        """The verdict once nothing is under way: what is found again and again is broken."""
+    def judge(self, *, afresh: bool) -> Verdict:
+        """The verdict once nothing is under way: what is found again and again is broken.
+
+        `afresh`: everything is read anew, also what was read for an earlier verdict.
+        """
+        memory = None if afresh else self.memory
         for _ in range(_LOOKS):
             self.clock.pass_by(self.clock.now() + _SOON)
-            verdict = judge(self.running.bootstrap, self.dsns, _LOOK_SECONDS, received=self.book)
+            verdict = judge(
+                *(self.running.bootstrap, self.dsns, _LOOK_SECONDS),
+                received=self.book,
+                memory=memory,
+            )
             if verdict.ok:
                 break
         return verdict
