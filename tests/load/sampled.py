@@ -41,6 +41,7 @@ _OURS: tuple[tuple[str, str, str], ...] = (
     (PUBLISH, "eventing/relay.py", ""),
     (PUBLISH, "load/floor.py", "_relay _publish _add leaving"),
     (FETCH, "eventing/transport.py", ""),
+    (FETCH, "eventing/fetching.py", ""),
     (FETCH, "eventing/records.py", ""),
     (FETCH, "load/floor.py", "_consume"),
 )
