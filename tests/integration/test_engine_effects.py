@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -173,6 +174,19 @@ async def test_the_attempt_is_committed_before_the_call_and_its_end_comes_as_a_m
         assert delivered["causation"] == f"{STREAM}:effect:{attempted['notice']}:1"
         assert notify.metric("lianhu_effects_total", outcome="done") == 1
         assert await notify.one.verify() == []
+
+
+async def test_how_a_call_ended_is_connected_with_what_caused_it(
+    make_database: MakeDatabase,
+) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    told = offer()
+    headers = [("ce_correlationid", b"report-7"), ("ce_traceparent", trace.encode())]
+    async with desk(await make_database("notify")) as notify, notify.works():
+        await notify.one.take(replace(told, headers=[*told.headers, *headers]))
+        await notify.becomes(ATTEMPTED, DELIVERED)
+        rows = await notify.one.fetch("SELECT correlation, trace FROM journal ORDER BY version")
+        assert [tuple(row) for row in rows] == [("report-7", trace)] * 2
 
 
 async def test_an_attempt_that_was_rolled_back_is_not_made(make_database: MakeDatabase) -> None:

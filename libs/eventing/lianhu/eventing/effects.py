@@ -16,6 +16,7 @@ from lianhu.eventing.clock import Clock, utc_now
 from lianhu.eventing.delivery import Delivery, Origin
 from lianhu.eventing.metrics import Metrics
 from lianhu.eventing.rules import EffectEnded, Message, Stream
+from lianhu.eventing.work import Call
 
 log = structlog.get_logger(__name__)
 
@@ -44,14 +45,14 @@ class Effects:
         self._clock = clock
         self._metrics = metrics
         self._at_once = at_once
-        self._calls: asyncio.Queue[tuple[Stream, Internal]] = asyncio.Queue(_MOST_WAITING)
-        self._ends: asyncio.Queue[EffectEnded] = asyncio.Queue(_MOST_WAITING)
+        self._calls: asyncio.Queue[Call] = asyncio.Queue(_MOST_WAITING)
+        self._ends: asyncio.Queue[tuple[Call, EffectEnded]] = asyncio.Queue(_MOST_WAITING)
 
-    def start(self, events: Sequence[tuple[Stream, Internal]]) -> None:
+    def start(self, calls: Sequence[Call]) -> None:
         """Take these on. What finds no place is left to its deadline."""
-        for stream, event in events:
+        for call in calls:
             try:
-                self._calls.put_nowait((stream, event))
+                self._calls.put_nowait(call)
             except asyncio.QueueFull:
                 self._metrics.effects_dropped.inc()
         self._metrics.effects_waiting.set(self._calls.qsize())
@@ -65,20 +66,20 @@ class Effects:
 
     async def _call(self) -> None:
         while True:
-            stream, event = await self._calls.get()
+            call = await self._calls.get()
             try:
-                ended = await self._effects[event.type_](stream, event)
+                ended = await self._effects[call.event.type_](call.stream, call.event)
             except Exception as error:
                 log.error(
                     "call outside failed unexpectedly",
-                    stream=str(stream),
-                    type=event.type_,
+                    stream=str(call.stream),
+                    type=call.event.type_,
                     exc_info=error,
                 )
                 self._metrics.effects.labels("error").inc()
                 continue
             self._metrics.effects.labels(ended.outcome).inc()
-            await self._ends.put(ended)
+            await self._ends.put((call, ended))
 
     async def _report(self) -> None:
         while True:
@@ -86,7 +87,7 @@ class Effects:
             while not self._ends.empty() and len(ended) < _MOST_TOGETHER:
                 ended.append(self._ends.get_nowait())
             self._metrics.effects_waiting.set(self._calls.qsize())
-            deliveries = [self._delivery(one) for one in ended]
+            deliveries = [self._delivery(*one) for one in ended]
             try:
                 await self._handle(deliveries)
             except Exception as error:
@@ -98,7 +99,7 @@ class Effects:
                 )
                 await asyncio.sleep(1)
 
-    def _delivery(self, ended: EffectEnded) -> Delivery:
+    def _delivery(self, call: Call, ended: EffectEnded) -> Delivery:
         now = utc_now()
         message = Message(
             id=f"{ended.stream}:effect:{ended.ref}:{ended.attempt}",
@@ -106,5 +107,7 @@ class Effects:
             data=ended,
             time=self._clock.domain(now),
             source=self._service,
+            correlation=call.correlation,
+            trace=call.trace,
         )
         return Delivery(Origin.ENGINE, self._service, now, message=message)

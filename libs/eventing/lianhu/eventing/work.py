@@ -25,6 +25,16 @@ from lianhu.eventing.rules import Deadline, Message, State, Stream
 from lianhu.privacy import Sealer
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call outside that an event asks for, and what connects its end with the event's cause."""
+
+    stream: Stream
+    event: Internal
+    correlation: str | None
+    trace: str | None
+
+
 @dataclass(slots=True)
 class Done:
     """What a committed batch leaves to do."""
@@ -32,7 +42,7 @@ class Done:
     outcomes: list[tuple[Delivery, Outcome]] = field(default_factory=list)
     failures: list[bool] = field(default_factory=list)
     """For each delivery that counts towards the limit: whether it failed."""
-    effects: list[tuple[Stream, Internal]] = field(default_factory=list)
+    effects: list[Call] = field(default_factory=list)
     rows: list[journal.Row] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
     """What the rules decided, in order; not what the engine itself wrote."""
@@ -173,7 +183,9 @@ class Work:
             self._erase(one)
             self.done.happened += one.happened
             self.done.effects += [
-                (one.found.stream, event) for event in one.events if event.type_ in house.effects
+                Call(one.found.stream, event, message.correlation, message.trace)
+                for event in one.events
+                if event.type_ in house.effects
             ]
 
     def _stage(
