@@ -52,8 +52,8 @@ logs: $(INSTALLED) ## last lines of the logs; one service: make logs NAME=mediat
 service: $(INSTALLED) ## an operator's command: make service NAME=mediation ARGS='parked list'
 	@$(PY) -m deploy.embedded service $(NAME) $(ARGS)
 
-backup: $(INSTALLED) ## a base backup of the chain of `make up`, beside the archive of its log
-	@$(PY) -m deploy.embedded backup
+backup: $(INSTALLED) ## a base backup of the chain of `make up` and its log (KEEP=n: so many stay)
+	@$(PY) -m deploy.embedded backup $(if $(KEEP),--keep $(KEEP))
 
 restore: $(INSTALLED) ## its databases as they were, then `make up` (TO='time=2026-03-02T10:00:00Z')
 	@$(PY) -m deploy.embedded restore $(if $(TO),'$(TO)') $(if $(BASE),--base '$(BASE)')

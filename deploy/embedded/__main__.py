@@ -105,11 +105,15 @@ def service(name: str, context: typer.Context) -> None:
 
 
 @app.command()
-def backup() -> None:
+def backup(
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="So many stay, older ones and their log go.")
+    ] = None,
+) -> None:
     """A base backup while everything runs, beside the archive of the log."""
     stack = from_environment(_say)
     with alone(stack.run_dir):
-        name = stack.back_up()
+        name = stack.back_up(keep)
     _say(f"{name} is in {stack.postgres.backups}")
 
 

@@ -102,15 +102,18 @@ class Postgres:
             "pg_isready", "-q", "-h", ports.HOST, "-p", str(self.port), "-t", "2"
         )
 
-    def back_up(self) -> str:
-        """A base backup while everything runs, beside the archive of the log; its name."""
+    def back_up(self, keep: int | None = None) -> str:
+        """A base backup while everything runs, beside the archive of the log; its name.
+
+        `keep`: so many base backups stay, and the log that they need; None: all.
+        """
         known = {
             "PGHOST": ports.HOST,
             "PGPORT": str(self.port),
             "PGUSER": ADMIN,
             "PGPASSWORD": self._password(ADMIN),
         }
-        return self._script("backup", [str(self.backups)], known)
+        return self._script("backup", [str(self.backups), str(keep or "")], known)
 
     def restore(self, target: str = "", base: str = "") -> str:
         """Lay out a base backup; the next start replays the log up to `target`, or all of it.

@@ -143,9 +143,9 @@ class Stack:
             environment |= services.as_owner(replica.service, dsns)
         return command, environment
 
-    def back_up(self) -> str:
-        """A base backup while everything runs; its name. Raises `Died`."""
-        return self.postgres.back_up()
+    def back_up(self, keep: int | None = None) -> str:
+        """A base backup while everything runs; its name. `keep`: so many stay. Raises `Died`."""
+        return self.postgres.back_up(keep)
 
     def restore(self, target: str = "", base: str = "") -> list[str]:
         """Databases as they were at `target`, and what each service then finds lost.

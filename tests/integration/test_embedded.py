@@ -65,6 +65,40 @@ async def test_postgres_keeps_its_data_and_its_doors_closed(run_dir: Path) -> No
     assert nothing_runs(run_dir)
 
 
+def test_old_backups_go_with_the_log_that_only_they_needed(run_dir: Path) -> None:
+    (port,) = ports.pick_free(1)
+    with Postgres(run_dir, port, archive=True) as postgres:
+        first = postgres.back_up()
+        begins_at_first = begins(postgres, first)
+        postgres.psql("CREATE TABLE told (n int)")
+        while (second := postgres.back_up(keep=2)) == first:  # they are named by the second
+            pass
+        assert bases(postgres) == [first, second]
+        assert min(segments(postgres)) == begins_at_first
+        third = postgres.back_up(keep=1)
+        assert bases(postgres) == [third]
+        assert min(segments(postgres)) == begins(postgres, third) > begins_at_first
+        postgres.psql("INSERT INTO told VALUES (7)")
+        postgres.psql("SELECT pg_switch_wal()")
+    postgres.restore()
+    with postgres:
+        assert postgres.psql("SELECT n FROM told").strip() == "7"
+
+
+def bases(postgres: Postgres) -> list[str]:
+    return sorted(path.name for path in postgres.backups.glob("base-*"))
+
+
+def begins(postgres: Postgres, base: str) -> str:
+    """The segment of the log with which a base backup begins."""
+    label = (postgres.backups / base / "backup_label").read_text()
+    return label.partition("(file ")[2].partition(")")[0]
+
+
+def segments(postgres: Postgres) -> set[str]:
+    return {path.name for path in (postgres.backups / "wal").iterdir() if len(path.name) == 24}
+
+
 def test_kafka_carries_a_message_over_a_restart(run_dir: Path) -> None:
     port, controller = ports.pick_free(2)
     with Kafka(run_dir, port, controller) as kafka:
