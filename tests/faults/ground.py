@@ -60,7 +60,7 @@ class Size:
 
 SHORT = Size(outage=8.0, refusal=8.0, most=300, each=12, rate=2.0, abreast=10)
 FULL = Size(outage=60.0, refusal=20.0, most=5000, each=25, rate=2.0, abreast=15)
-LONG = Size(outage=60.0, refusal=20.0, most=10_000, each=10_000, rate=6.0, abreast=60)
+LONG = Size(outage=60.0, refusal=20.0, most=10_000, each=10_000, rate=5.0, abreast=60)
 
 
 @dataclass

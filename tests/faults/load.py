@@ -19,6 +19,8 @@ from tests.checker.topics import record_of
 from tests.demo.wire import Sender, Unexpected, Watcher
 from tests.faults.stories import PLANS, Hand, Story, TurnedAway, Wait, probe, treasury
 
+_LONG = 5.0
+"""Seconds after which a report that nobody was told of says that the chain is behind."""
 _PAUSE = 0.02
 
 
@@ -48,7 +50,8 @@ class _Running:
 class Load:
     """Begins stories by a seeded plan: `rate` a second, `abreast` at once, `most` in all.
 
-    `with Load(…) as load:` runs it. It begins nothing before `go`, and nothing more after `rest`.
+    `with Load(…) as load:` runs it. It begins nothing before `go`, and nothing more after `rest`;
+    nor while a probe waits: more than the chain carries would only wait behind the faults.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Load:
         self._active: list[_Running] = []
         self._error: BaseException | None = None
         self._probes = 0
+        self._probed: Probe | None = None
         self.begun = self._until = 0
         self.kinds: Counter[str] = Counter()
         self._ask(treasury(self.hand, (now.year, now.year + 1)), lambda: None)
@@ -106,7 +110,7 @@ class Load:
     def probe(self) -> Probe:
         """Send a report now, and see how long it takes until its unit has it on its screen."""
         self._probes += 1
-        sent = Probe(self)
+        self._probed = sent = Probe(self)
         self._ask(probe(self.hand, self._probes), sent.told.set)
         return sent
 
@@ -150,7 +154,8 @@ class Load:
 
     def _may_begin(self) -> bool:
         busy = sum(not one.wait.time for one in self._active)
-        return self.begun < self._until and busy < self._abreast
+        held = self._probed is not None and self._probed.waits
+        return self.begun < self._until and busy < self._abreast and not held
 
     def _begin(self) -> None:
         plans, weights = zip(*PLANS, strict=True)
@@ -193,6 +198,11 @@ class Probe:
         self._load = load
         self._sent = monotonic()
         self.told = Event()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has waited long for its answer."""
+        return not self.told.is_set() and monotonic() > self._sent + _LONG
 
     def seconds(self, patience: float) -> float:
         """Wait until its unit was told; how long that took. Raises `Unexpected`."""
