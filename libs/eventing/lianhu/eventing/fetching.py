@@ -12,6 +12,10 @@ Actions = Callable[[Any], tuple[Any, Any, float, bool, Any]]
 """What the fetcher does next: fetches and resets by broker, seconds until it looks anew, …"""
 
 
+_PATIENCE_MS = 200
+"""So long it waits for a first record; when one comes it is handed over at once."""
+
+
 class Client(AIOKafkaConsumer):  # type: ignore[misc]
     """The consumer of the Kafka client; a failed fetch loses nothing.
 
@@ -36,14 +40,18 @@ class Client(AIOKafkaConsumer):  # type: ignore[misc]
     async def getmany(
         self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
     ) -> Any:
-        """As of the client; what is handed out twice is known to its reader."""
+        """As of the client, but it waits longer for a first record than it is asked to.
+
+        What is handed out twice is known to its reader.
+        """
         if self._doubtful:
             await self._go_back()
             self._doubtful = False
         try:
             found = await self._fair(max_records) if not partitions and max_records else {}
+            patience = max(timeout_ms, _PATIENCE_MS) if timeout_ms else 0
             return found or await super().getmany(
-                *partitions, timeout_ms=timeout_ms, max_records=max_records
+                *partitions, timeout_ms=patience, max_records=max_records
             )
         except Exception:
             self._doubtful = True

@@ -4,7 +4,8 @@
   UTF-8 loses its neighbours. So parser and decoder here look at neither header nor body.
 - `AckPolicy.MANUAL` with an exception would commit past the failure at the next plain `ack()`; so
   offsets are committed by name, partition by partition, and a failed batch is sought back.
-- `auto_offset_reset` would be `latest`, a batch waits 200 ms, the assignor is round robin.
+- `auto_offset_reset` would be `latest`, the assignor is round robin. After a look in vain it sleeps
+  for as long as it had waited, 200 ms, and what comes then waits: so our client does the waiting.
 - Its rebalance listener does nothing; ours waits for the running batch.
 - The Kafka client under it stops for ever at a header name that is not UTF-8: see `records.py`.
 """
@@ -54,8 +55,8 @@ Route = tuple[str, Handler]
 
 _FETCHED = 256 * 1024
 """Bytes of a partition that are held ahead; a larger batch comes alone."""
-_LOOK_MS = 200
-"""So long it waits for a first record; when there is one it is handed over at once."""
+_BLIND_MS = 1
+"""So long FastStream sleeps after it looked in vain; to wait for a record is the client's part."""
 _REVOKE_SECONDS = 3.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -101,7 +102,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             group_instance_id=f"{service}-{settings.instance}" if settings.instance else None,
             batch=True,
             max_records=settings.batch_records,
-            batch_timeout_ms=_LOOK_MS,
+            batch_timeout_ms=_BLIND_MS,
             max_partition_fetch_bytes=_FETCHED,
             fetch_max_bytes=16 * _FETCHED,
             auto_offset_reset="earliest",
