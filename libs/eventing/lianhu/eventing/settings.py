@@ -107,7 +107,7 @@ class EngineSettings(KafkaSettings):
     """Messages that are handled in one transaction, at most."""
     batch_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
     """Their bytes, at most."""
-    batch_wait_ms: int = Field(default=20, ge=0)
+    batch_wait_ms: int = Field(default=100, ge=0)
     """How long messages gather before the broker is asked again; who was idle asks at once."""
     batch_seconds: float = Field(default=2.0, gt=0)
     """After how long a batch takes no further message in."""
@@ -119,7 +119,7 @@ class EngineSettings(KafkaSettings):
     """Connections to the database, at most."""
     relay_records: int = Field(default=2000, ge=1)
     """Journal rows that are published in one go."""
-    relay_wait_ms: int = Field(default=10, ge=0)
+    relay_wait_ms: int = Field(default=20, ge=0)
     """How long rows gather before the next ones are published; who was idle publishes at once."""
     poll_seconds: float = Field(default=1.0, gt=0)
     """How often relay, deadlines and parked messages are looked at when nothing woke them."""
