@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from importlib.resources import files
-from pathlib import Path
 from secrets import randbelow
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import asyncpg
@@ -16,6 +14,7 @@ from deploy.embedded import Postgres, ports
 from lianhu.eventing.migrate import migrate
 from tests.hostile.chain import through_the_chain
 from tests.hostile.engine import SERVICES, Harm, strike
+from tests.infrastructure.embedded import folder
 
 _MOST_GROWN = 48 * 1024 * 1024
 """Bytes that a process may grow by over the second half: what Python's allocator keeps is less."""
@@ -45,9 +44,9 @@ def main(
     seed = randbelow(10**6) if seed < 0 else seed
     print(f"seed {seed}: `make hostile SEED={seed}` draws the same again")
     wrong = 0
-    with TemporaryDirectory(prefix="lianhu-hostile-") as folder:
+    with folder() as made:
         (port,) = ports.pick_free(1)
-        with Postgres(Path(folder), port) as server:
+        with Postgres(made, port) as server:
             for service in SERVICES:
                 harm = asyncio.run(_of_one(server, service, seed, messages // len(SERVICES)))
                 told = ", ".join(f"{count} {what}" for what, count in sorted(harm.outcomes.items()))
