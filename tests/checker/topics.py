@@ -91,7 +91,10 @@ def _read(
 
 
 def _as_before(records: list[Record], low: int, high: int) -> list[Record]:
-    """What is known of a partition, unless that was deleted and made anew, or its beginning was."""
+    """What is known of a partition, unless its ends show that it is not the same any more.
+
+    One that was made anew and has outgrown what it was does not show it: a look afresh does.
+    """
     same = bool(records) and records[0].offset == low and records[-1].offset < high
     return [*records] if same else []
 

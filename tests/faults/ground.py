@@ -46,8 +46,8 @@ _SOON = timedelta(minutes=3)
 class Size:
     """How long things last in seconds, and the load: stories in all, for each strike, a second.
 
-    `outage`: broker or database is gone. `refusal`: the database is there and refuses; shorter,
-    since nothing is given up in between. `abreast`: how many stories are under way at once.
+    `outage`: broker or database is gone. `refusal`: the database is there and refuses. `abreast`:
+    how many stories are under way at once.
     """
 
     outage: float

@@ -123,10 +123,8 @@ class Leader:
     # the relay
 
     async def _publish(self, connection: asyncpg.Connection) -> None:
-        poll, gather = (
-            self._house.settings.poll_seconds,
-            self._house.settings.relay_wait_ms / 1000,
-        )
+        settings = self._house.settings
+        poll, gather = settings.poll_seconds, settings.relay_wait_ms / 1000
         pause = 0.1
         while True:
             began = monotonic()
