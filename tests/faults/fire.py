@@ -101,8 +101,11 @@ class Fire:
             if not line.ok:
                 return
 
-    def mixed(self, chosen: Sequence[Fault], seed: int, judged: int) -> None:
-        """One after the other, and a verdict after every `judged` of them and at the end."""
+    def mixed(self, chosen: Sequence[Fault], seed: int, judged: int, *, last: bool) -> None:
+        """One after the other, and a verdict after every `judged` of them and at the end.
+
+        `last`: that at the end remembers nothing.
+        """
         line = Line(f"mixed, seed {seed}")
         self.lines.append(line)
         struck: Counter[str] = Counter()
@@ -111,7 +114,7 @@ class Fire:
             self._strike(fault, line)
             struck[fault.name] += line.struck - before
             if line.broke or number % judged == 0 or number == len(chosen):
-                self._judge(line, afresh=number == len(chosen))
+                self._judge(line, afresh=last and number == len(chosen))
                 self._say(said(line))
             if not line.ok:
                 break
@@ -119,9 +122,9 @@ class Fire:
 
     def rest_of_the_load(self) -> None:
         """Let all stories be told that were to be told and were not yet."""
-        load = self._ground.load
-        load.go(self._ground.size.most)
-        load.until("all stories to begin", lambda: load.done, _ALL)
+        load, least = self._ground.load, self._ground.size.least
+        load.go(max(least - load.begun, 0))
+        load.until("all stories to begin", lambda: load.begun >= least, _ALL)
         line = Line("the rest of the load")
         self.lines.append(line)
         self._judge(line, afresh=True)
@@ -134,7 +137,7 @@ class Fire:
             ground.day_passes()
             begun = load.begun
             load.go(ground.size.each)
-            load.until("stories to begin", lambda: load.done or load.begun >= begun + _BEGIN)
+            load.until("stories to begin", lambda: load.begun >= begun + _BEGIN)
             if note := fault.strike(ground):
                 line.notes.append(note)
             line.struck += 1

@@ -44,23 +44,24 @@ _SOON = timedelta(minutes=3)
 
 @dataclass(frozen=True)
 class Size:
-    """How long things last in seconds, and the load: stories in all, for each strike, a second.
+    """How long things last in seconds, and the load: stories for each strike, a second.
 
     `outage`: broker or database is gone. `refusal`: the database is there and refuses. `abreast`:
-    how many stories are under way at once.
+    how many stories are under way at once. `least`: so many are told in all, after the last strike
+    if need be.
     """
 
     outage: float
     refusal: float
-    most: int
     each: int
     rate: float
     abreast: int
+    least: int = 0
 
 
-SHORT = Size(outage=8.0, refusal=8.0, most=300, each=12, rate=2.0, abreast=10)
-FULL = Size(outage=60.0, refusal=20.0, most=5000, each=25, rate=2.0, abreast=15)
-LONG = Size(outage=60.0, refusal=20.0, most=10_000, each=10_000, rate=5.0, abreast=60)
+SHORT = Size(outage=8.0, refusal=8.0, each=12, rate=2.0, abreast=10)
+FULL = Size(outage=60.0, refusal=20.0, each=25, rate=2.0, abreast=15)
+LONG = Size(outage=60.0, refusal=20.0, each=10_000, rate=4.0, abreast=60, least=10_000)
 
 
 @dataclass
@@ -228,7 +229,7 @@ def ground(size: Size, seed: int, say: Say, run_dir: Path | None = None) -> Iter
         receivers.apart(book, smtp, http),
     ):
         clock = Clock({name: running.dsns(name).runtime for name in SERVICES})
-        load = Load(running.bootstrap, seed, clock.now(), size.rate, size.most, size.abreast)
+        load = Load(running.bootstrap, seed, clock.now(), size.rate, size.abreast)
         with load:
             random = Random(seed + 2)
             chain = Ground(running, load, points, releases, clock, book, size, random)

@@ -48,19 +48,17 @@ class _Running:
 
 
 class Load:
-    """Begins stories by a seeded plan: `rate` a second, `abreast` at once, `most` in all.
+    """Begins stories by a seeded plan: `rate` a second, `abreast` at once.
 
     `with Load(…) as load:` runs it. It begins nothing before `go`, and nothing more after `rest`;
     nor while a probe waits: more than the chain carries would only wait behind the faults.
     """
 
-    def __init__(
-        self, bootstrap: str, seed: int, now: datetime, rate: float, most: int, abreast: int
-    ) -> None:
+    def __init__(self, bootstrap: str, seed: int, now: datetime, rate: float, abreast: int) -> None:
         self._watcher = Patient(bootstrap)
         self._random = Random(seed)
         self.hand = Hand(Sender(bootstrap), self._watcher.book, Random(seed + 1))
-        self._rate, self._most, self._abreast = rate, most, abreast
+        self._rate, self._abreast = rate, abreast
         self._going = Event()
         self._stopping = Event()
         self._lock = Lock()
@@ -83,14 +81,9 @@ class Load:
         self._thread.join()
         self._watcher.close()
 
-    @property
-    def done(self) -> bool:
-        """Whether all stories were begun."""
-        return self.begun >= self._most
-
     def go(self, most: int) -> None:
-        """Begin stories, so many at most, until `rest`."""
-        self._until = min(self.begun + most, self._most)
+        """Begin stories, so many at most, until `rest`: what strikes always finds some."""
+        self._until = self.begun + most
         self._going.set()
 
     def rest(self, seconds: float) -> None:
