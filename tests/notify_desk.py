@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lianhu.contracts.base import Internal
 from lianhu.contracts.mediation import CaseAccepted, CaseOffered
-from lianhu.contracts.notify import NoticeAttempted, NoticeEvent, WaySought
+from lianhu.contracts.notify import NoticeAttempted, NoticeDelivered, NoticeEvent, WaySought
 from lianhu.contracts.parts import Audience, CardRef, ContactCard, DueAt, Officer
 from lianhu.contracts.vocabulary import AudienceRole, Category, NoticeChannel, Risk
 from lianhu.eventing.rules import (
@@ -48,6 +48,25 @@ LINES = Lines(
 DUTY = Directory(units={DISTRICT: DutyContact(phone="+86 755 0000 1111", email="duty@example.org")})
 POLICY = replace(BARE, lines=LINES, directory=DUTY)
 """The same with e-mail and text messages, and a duty contact of the district."""
+
+
+def _texted(policy: Policy) -> Policy:
+    rule, role = policy.rules[CaseOffered.type_], AudienceRole.OWNING_UNIT
+    tell = rule.tell or {}
+    told = tell[role].model_copy(update={"channels": (NoticeChannel.SMS,)})
+    contact = DutyContact(phone="+86 755 0000 2222")
+    return replace(
+        policy,
+        rules={
+            **policy.rules,
+            CaseOffered.type_: rule.model_copy(update={"tell": {**tell, role: told}}),
+        },
+        directory=Directory(units={**DUTY.units, STREET: contact}),
+    )
+
+
+TEXTED = _texted(POLICY)
+"""The same, but a street hears of an offer by a text message only, at its own duty contact."""
 KEY = DataKey.new(str(STREAM))
 BY = Officer(officer="o-7", post=Post.MEDIATOR, unit=STREET)
 
@@ -235,3 +254,13 @@ def only(events: Sequence[Internal], of: type[E]) -> E:
 def first(events: Sequence[Internal], of: type[E]) -> E:
     """The first of this type."""
     return next(event for event in events if isinstance(event, of))
+
+
+def shown(events: Sequence[Internal]) -> NoticeAttempted:
+    """The one attempt, on a screen: it is delivered with it."""
+    attempt, delivered = events
+    assert isinstance(attempt, NoticeAttempted), attempt
+    assert isinstance(delivered, NoticeDelivered), delivered
+    assert attempt.channel is NoticeChannel.IN_APP
+    assert (delivered.notice, delivered.attempt) == (attempt.notice, attempt.attempt)
+    return attempt

@@ -1,16 +1,18 @@
 """Calls outside: made after the commit and outside any transaction; what is lost is taken up.
 
-Here they are notify's: its real rules and its real table, and an engine that starts them as a
-running service does.
+Here they are notify's: its real rules, a channel that keeps what it took, and an engine that starts
+them as a running service does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
 
 import asyncpg
 import pytest
@@ -30,12 +32,13 @@ from lianhu.eventing.testing import START, FakeRecord, TestEngine, event_record,
 from lianhu.eventing.vault import Vault
 from lianhu.jurisdiction import Level
 from lianhu.notify import workflow
-from lianhu.notify.effects import effects
-from lianhu.notify.policy import Policy
-from lianhu.notify.settings import Settings
+from lianhu.notify.channels import Outcome, Sending
+from lianhu.notify.effects import attempts
+from lianhu.notify.screen import Screens
 from lianhu.notify.state import CaseState
 from tests.conftest import MakeDatabase
 from tests.engine_toy import KEYS
+from tests.notify_desk import BARE, TEXTED
 from tests.wire import until, until_true
 
 pytestmark = pytest.mark.infra
@@ -43,8 +46,8 @@ pytestmark = pytest.mark.infra
 CASE, OTHER = "440304-2026-000123", "440304-2026-000124"
 STREAM = case_stream(CASE)
 STREET = "440304010000"
-POLICY = Policy.load(Settings())
-ANSWER_BY = START + POLICY.channels[NoticeChannel.IN_APP].answer_within
+POLICY = replace(TEXTED, lines=TEXTED.lines.model_copy(update={"relay": None}))
+ANSWER_BY = START + POLICY.channels[NoticeChannel.SMS].answer_within
 ATTEMPTED, DELIVERED = "notice-attempted", "notice-delivered"
 
 
@@ -63,11 +66,26 @@ def offer(case: str = CASE) -> FakeRecord:
     return event_record("mediation", event, case_stream(case), 1)
 
 
+class Taken:
+    """A channel that knows a notice again and keeps each once."""
+
+    name = NoticeChannel.SMS
+    idempotent = True
+
+    def __init__(self) -> None:
+        self.notices: set[str] = set()
+
+    async def send(self, sending: Sending) -> Outcome:
+        self.notices.add(sending.notice)
+        return Outcome("done")
+
+
 class Desk:
     """Notify's engine, whose calls are started after each commit and made once it `works`."""
 
-    def __init__(self, one: TestEngine, effect: Effect, at_once: int) -> None:
+    def __init__(self, one: TestEngine, effect: Effect, at_once: int, taken: Taken) -> None:
         self.one = one
+        self._taken = taken
         house = one.house
         self._calls = Effects(
             "notify",
@@ -101,9 +119,13 @@ class Desk:
         await until(there, f"{types} on {case}")
 
     async def told(self) -> list[str]:
-        """The cases of the messages on the unit's screen."""
-        rows = await self.one.fetch("SELECT case_number FROM in_app ORDER BY case_number")
-        return [row["case_number"] for row in rows]
+        """The cases whose notices the channel took."""
+        rows = await self.one.fetch("SELECT DISTINCT stream, body FROM journal ORDER BY stream")
+        return [
+            case
+            for case, found in groupby(rows, lambda row: row["stream"].partition("/")[2])
+            if {json.loads(row["body"])["notice"] for row in found} <= self._taken.notices
+        ]
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.one.house.metrics.registry.get_sample_value(name, labels)
@@ -118,8 +140,10 @@ async def desk(
     url: str,
     wrap: Callable[[TestEngine, Effect], Effect] = lambda _, effect: effect,
     at_once: int = 2,
+    taken: Taken | None = None,
 ) -> AsyncIterator[Desk]:
     """A process of notify on this database."""
+    taken = taken or Taken()
     one = await open_engine(
         "notify",
         url,
@@ -130,8 +154,7 @@ async def desk(
         keys=KEYS,
     )
     try:
-        real = effects(one.pool, POLICY, vault_of(one))[NoticeAttempted.type_]
-        yield Desk(one, wrap(one, real), at_once)
+        yield Desk(one, wrap(one, attempts([taken], POLICY, vault_of(one))), at_once, taken)
     finally:
         await one.pool.close()
 
@@ -201,23 +224,23 @@ async def test_an_attempt_that_was_rolled_back_is_not_made(make_database: MakeDa
 async def test_what_a_process_that_died_had_begun_is_taken_up_by_the_deadline(
     make_database: MakeDatabase, died: str
 ) -> None:
-    url = await make_database("notify")
-    async with desk(url) as notify:  # its calls are started, and it never comes to make them
+    url, taken = await make_database("notify"), Taken()
+    async with desk(
+        url, taken=taken
+    ) as notify:  # its calls are started, and it never comes to make them
         await notify.one.take(offer())
         if died == "after the call":
             (row,) = await notify.one.fetch("SELECT body FROM journal")
             event = NoticeAttempted.model_validate_json(row["body"])
-            ended = await effects(notify.one.pool, POLICY, vault_of(notify.one))[
-                NoticeAttempted.type_
-            ](STREAM, event)
+            ended = await attempts([taken], POLICY, vault_of(notify.one))(STREAM, event)
             assert ended.outcome == "done"
             assert await notify.told() == [CASE]
-    async with desk(url) as notify, notify.works():
+    async with desk(url, taken=taken) as notify, notify.works():
         await notify.one.fire(ANSWER_BY - timedelta(seconds=1), STREAM)
         await notify.becomes(ATTEMPTED)
         await notify.one.fire(ANSWER_BY, STREAM)
         await notify.becomes(ATTEMPTED, ATTEMPTED, DELIVERED)
-        assert await notify.told() == [CASE], "told once, however often it was tried"
+        assert len(taken.notices) == 1, "told once, however often it was tried"
         rows = await notify.one.fetch(
             "SELECT body::json->>'attempt' AS attempt FROM journal ORDER BY version"
         )
@@ -316,3 +339,28 @@ async def test_an_end_that_cannot_be_recorded_is_told_and_taken_up_by_its_deadli
             await notify.one.fire(ANSWER_BY, STREAM)
             await notify.becomes(ATTEMPTED, ATTEMPTED, DELIVERED)
         assert await notify.told() == [CASE]
+
+
+async def test_what_stands_on_a_screen_stands_with_its_attempt_or_not_at_all(
+    make_database: MakeDatabase,
+) -> None:
+    shown = await open_engine(
+        "notify",
+        await make_database("notify"),
+        workflow,
+        {Rank.CASE: CaseState},
+        BARE,
+        effects=frozenset({NoticeAttempted.type_}),
+        rows=Screens(BARE),
+        keys=KEYS,
+    )
+    try:
+        await shown.abort(offer(OTHER))
+        await shown.take(offer(), offer())
+        rows = await shown.fetch("SELECT case_number, unit FROM in_app")
+        assert [tuple(row) for row in rows] == [(CASE, STREET)]
+        assert await shown.types(STREAM) == [ATTEMPTED, DELIVERED]
+        assert not any(done.effects for done in shown.done), "it needs no call"
+        assert await shown.verify() == []
+    finally:
+        await shown.pool.close()

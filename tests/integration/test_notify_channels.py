@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from lianhu.contracts.vocabulary import AudienceRole, Language
+from lianhu.contracts.vocabulary import Language
 from lianhu.notify.channels import Outcome, Sending
 from lianhu.notify.lines import Gateway, Mode, Relay
 from lianhu.notify.outside import Email, Sms, Threads
 from lianhu.notify.templates import Text
 from tests import receivers as ends
-from tests.notify_desk import CASE, NOON
+from tests.notify_desk import CASE
 from tests.receivers import Behaviour, Receivers
 from tests.wire import until
 
@@ -34,17 +34,7 @@ SHORT = 0.5
 
 
 def sending(to: str, notice: str = NOTICE) -> Sending:
-    return Sending(
-        notice=notice,
-        attempt=1,
-        at=NOON,
-        case=CASE,
-        about_type="lianhu.mediation.case-accepted.v1",
-        role=AudienceRole.PERSON_CONCERNED,
-        unit=None,
-        texts={Language.ZH_CN: TEXT},
-        to=to,
-    )
+    return Sending(notice, {Language.ZH_CN: TEXT}, to)
 
 
 def relay(port: int, mode: Mode = "insecure") -> Relay:

@@ -129,7 +129,14 @@ def with_lines(both: Receivers) -> Policy:
 @asynccontextmanager
 async def notify(url: str, policy: Policy) -> AsyncIterator[Notify]:
     one = await open_engine(
-        "notify", url, workflow, service.states, policy, effects=CALLS, keys=MASTER
+        "notify",
+        url,
+        workflow,
+        service.states,
+        policy,
+        effects=CALLS,
+        rows=service.rows(policy),
+        keys=MASTER,
     )
     house = one.house
     vault = Vault(one.pool, house.keys, house.clock, house.metrics)

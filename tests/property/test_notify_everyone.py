@@ -7,7 +7,7 @@ channel itself is a board on which it can be read what would have gone out, and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,6 +37,8 @@ from lianhu.notify.effects import attempts, looks
 from lianhu.notify.entries import ToldPerson
 from lianhu.notify.facts import case_of, tells
 from lianhu.notify.hours import hindrance
+from lianhu.notify.screen import Screens
+from lianhu.notify.templates import Text
 from lianhu.privacy import Sealed
 from tests.notify_desk import (
     CASE,
@@ -148,17 +150,27 @@ class Vault:
         return [value.reveal(lambda _: KEY) for value in values]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What went out or stands on a screen: when, for which attempt, in which words, and to whom."""
+
+    at: datetime
+    attempt: NoticeAttempted
+    texts: Mapping[Language, Text]
+    to: str | None = None
+
+
 @dataclass
 class Board:
     """A channel on which all that would go out is kept; it answers in turn as it is told."""
 
     name: NoticeChannel
     idempotent: bool
-    sent: list[tuple[NoticeChannel, datetime, Sending]]
+    sent: list[Sending]
     outcomes: list[Outcome] = field(default_factory=list)
 
     async def send(self, sending: Sending) -> Outcome:
-        self.sent.append((self.name, sending.at, sending))
+        self.sent.append(sending)
         return self.outcomes.pop() if self.outcomes else Outcome("done")
 
 
@@ -167,12 +179,13 @@ class House(Desk):
 
     def __init__(self, outcomes: Sequence[Outcome] = (), now: datetime = NOON) -> None:
         super().__init__(now=now)
-        self.sent: list[tuple[NoticeChannel, datetime, Sending]] = []
+        self.sent: list[Sent] = []
+        self._out: list[Sending] = []
         boards = [
-            Board(NoticeChannel.IN_APP, True, self.sent),
-            Board(EMAIL, False, self.sent, [*outcomes]),
-            Board(SMS, True, self.sent, [*outcomes]),
+            Board(EMAIL, False, self._out, [*outcomes]),
+            Board(SMS, True, self._out, [*outcomes]),
         ]
+        self._screens = Screens(POLICY)
         self._effects = {
             WaySought: looks(POLICY, Vault()),
             NoticeAttempted: attempts(boards, POLICY, Vault()),
@@ -191,8 +204,14 @@ class House(Desk):
             while self._done < len(self.journal):
                 stream, event, _ = self.journal[self._done]
                 self._done += 1
+                if isinstance(event, NoticeAttempted) and self._shown(event):
+                    continue
                 if (effect := self._effects.get(type(event))) is not None:
-                    self._ended(await effect(stream, event))
+                    ended = await effect(stream, event)
+                    if isinstance(event, NoticeAttempted):
+                        self.sent += [Sent(self.now, event, o.texts, o.to) for o in self._out]
+                        self._out.clear()
+                    self._ended(ended)
             due = [
                 (deadline.due, stream)
                 for stream in self.states
@@ -204,6 +223,16 @@ class House(Desk):
             at, stream = min(due)
             self.passes(max(at - self.now, timedelta(0)), stream)
 
+    def _shown(self, event: NoticeAttempted) -> bool:
+        row = self._screens.of(event)
+        if row is not None:
+            texts = {
+                Language.ZH_CN: Text(row.subject_zh, row.text_zh),
+                Language.EN: Text(row.subject_en, row.text_en),
+            }
+            self.sent.append(Sent(row.at, event, texts))
+        return row is not None
+
     def _ended(self, ended: EffectEnded) -> None:
         self.take(Message("effect", "effect", ended, self.now, "notify"))
 
@@ -213,9 +242,9 @@ class House(Desk):
         first = min(self.deadlines(stream), key=lambda deadline: deadline.due)
         return self.take(reached(first, self.now, stream))
 
-    def to_people(self) -> list[tuple[NoticeChannel, datetime, Sending]]:
+    def to_people(self) -> list[Sent]:
         """What went out to people."""
-        return [one for one in self.sent if one[2].role in PERSONS]
+        return [one for one in self.sent if one.attempt.role in PERSONS]
 
 
 def of(contract: Contract, *audience: Audience) -> st.SearchStrategy[Model]:
@@ -275,17 +304,17 @@ def test_on_the_protection_path_she_gets_neutral_words_and_he_nothing(
     card = OPEN.model_copy(update={"language": language})
     audience = (unit(code=DISTRICT), unit(AudienceRole.INFORMED_UNIT, STREET), him())
     house.tell(data.draw(of(contract, *audience, her(card, neutral=neutral))), "e-1")
-    for _, _, sending in house.to_people():
-        assert sending.role is AudienceRole.PERSON_CONCERNED
-        assert sending.to in (HER_PHONE, HER_MAIL)
-        assert set(sending.texts) == {language}
-        for text in sending.texts.values():
+    for one in house.to_people():
+        assert one.attempt.role is AudienceRole.PERSON_CONCERNED
+        assert one.to in (HER_PHONE, HER_MAIL)
+        assert set(one.texts) == {language}
+        for text in one.texts.values():
             said = f"{text.subject}\n{text.body}".casefold()
             assert not [word for word in REVEALING if word in said]
     for _, event, _ in house.journal:
         if isinstance(event, NoticeEvent) and event.role is AudienceRole.OTHER_PARTY:
             assert isinstance(event, NoticeSuppressed)
-    assert HIS_PHONE not in str([sending.to for _, _, sending in house.sent])
+    assert HIS_PHONE not in str([one.to for one in house.sent])
 
 
 @EVERY
@@ -310,10 +339,10 @@ def test_each_role_is_told_as_the_policy_says_and_nobody_else_is(
             isinstance(entry, ToldPerson)
             and not (role is AudienceRole.OTHER_PARTY and house.case.neutral)
         )
-        assert not [s for _, _, s in house.sent if s.role not in PERSONS]
+        assert not [one for one in house.sent if one.attempt.role not in PERSONS]
     else:
         assert house.to_people() == []
-        assert {sending.unit for _, _, sending in house.sent} <= {DISTRICT}
+        assert {one.attempt.unit for one in house.sent} <= {DISTRICT}
 
 
 @given(
@@ -346,14 +375,15 @@ def test_a_person_is_told_by_the_card_alone_in_its_hours_and_once(
     house = House(outcomes, NOON + at)
     house.tell(data.draw(of(contract, unit(), her(card, neutral=neutral))), "e-1")
     went = house.to_people()
-    for channel, moment, sending in went:
+    for one in went:
+        channel = one.attempt.channel
         assert channel in card.channels
-        assert sending.to == {SMS: card.phone, EMAIL: card.email}[channel]
-        assert set(sending.texts) == {card.language}
-        assert not hindrance(moment, card.hours, POLICY.quiet)
-    notices = {sending.notice for _, _, sending in went}
+        assert one.to == {SMS: card.phone, EMAIL: card.email}[channel]
+        assert set(one.texts) == {card.language}
+        assert not hindrance(one.at, card.hours, POLICY.quiet)
+    notices = {one.attempt.notice for one in went}
     assert len(notices) <= 1
-    mails = [channel for channel, _, _ in went if channel is EMAIL]
+    mails = [one for one in went if one.attempt.channel is EMAIL]
     assert len(mails) <= POLICY.channels[EMAIL].attempts
     assert len(went) <= sum(POLICY.channels[channel].attempts for channel in (SMS, EMAIL))
 
@@ -386,19 +416,19 @@ def test_whoever_must_be_reached_and_has_no_safe_contact_is_visited_and_the_offi
     assert isinstance(entry, ToldPerson)
     taken = Path.PROTECTION if house.case.neutral else Path.MEDIATION
     visits = [e for _, e, _ in house.journal if isinstance(e, VisitAsked)]
-    shown = [s for _, _, s in house.sent if s.about_type == VisitAsked.type_]
+    shown = [one for one in house.sent if one.attempt.about_type == VisitAsked.type_]
     assert len(visits) == len(shown) == (taken in entry.reach)
     assert house.to_people() == []
-    for sending in shown:
-        assert (sending.unit, sending.role) == (DISTRICT, AudienceRole.OWNING_UNIT)
-        assert "请上门联系，勿用电话" in sending.texts[Language.ZH_CN].subject
+    for one in shown:
+        assert (one.attempt.unit, one.attempt.role) == (DISTRICT, AudienceRole.OWNING_UNIT)
+        assert "请上门联系，勿用电话" in one.texts[Language.ZH_CN].subject
 
 
 def test_the_words_that_reveal_are_found_where_they_stand() -> None:
     house = House()
     ordinary = next(c for c in OF_A_CASE if c.type.endswith("case-accepted.v1"))
     house.tell(_one(of(ordinary, her(OPEN, neutral=False))), "e-1")
-    ((_, _, sending),) = house.to_people()
-    (text,) = sending.texts.values()
+    (one,) = house.to_people()
+    (text,) = one.texts.values()
     assert [word for word in REVEALING if word in f"{text.subject}\n{text.body}".casefold()]
     assert any(isinstance(event, ContactNoted) for _, event, _ in house.journal)

@@ -16,11 +16,12 @@ from lianhu.contracts.parts import ContactCard, Hours
 from lianhu.contracts.vocabulary import AudienceRole, Language, NoticeChannel
 from lianhu.eventing.rules import EffectEnded
 from lianhu.eventing.vault import NotOpened
-from lianhu.notify.channels import Channel, InApp, Outcome, Sending
+from lianhu.notify.channels import Channel, Outcome, Sending
 from lianhu.notify.effects import PURPOSE, attempts, looks
 from lianhu.notify.policy import Policy
 from lianhu.notify.routes import routes
-from lianhu.notify.store import InAppStore
+from lianhu.notify.screen import Screens
+from lianhu.notify.templates import TemplateFault
 from lianhu.privacy import Sealed
 from tests.notify_desk import BARE, CASE, DISTRICT, KEY, NOON, POLICY, SHE, STREAM, STREET, card_ref
 
@@ -31,12 +32,12 @@ ATTEMPT = NoticeAttempted(
     about="e-1",
     about_type=CaseOffered.type_,
     role=AudienceRole.OWNING_UNIT,
-    unit=STREET,
-    channel=IN_APP,
+    unit=DISTRICT,
+    channel=SMS,
     attempt=2,
     template="case-assigned",
     params={"case": CASE},
-    answer_by=NOON + POLICY.channels[IN_APP].answer_within,
+    answer_by=NOON + POLICY.channels[SMS].answer_within,
 )
 CARD = ContactCard(
     phone="13800000001",
@@ -68,7 +69,7 @@ class Board:
     """A channel that shows what it was given and answers as it is told."""
 
     def __init__(
-        self, outcome: Outcome, name: NoticeChannel = IN_APP, *, idempotent: bool = True
+        self, outcome: Outcome, name: NoticeChannel = SMS, *, idempotent: bool = True
     ) -> None:
         self.name = name
         self.idempotent = idempotent
@@ -81,13 +82,9 @@ class Board:
 
 
 async def ended(
-    board: Channel,
-    attempt: NoticeAttempted = ATTEMPT,
-    policy: Policy = BARE,
-    vault: Vault | None = None,
+    board: Channel, attempt: NoticeAttempted = ATTEMPT, vault: Vault | None = None
 ) -> EffectEnded:
-    channels = [board] if board.name is IN_APP else [Board(Outcome("done")), board]
-    effect = attempts(channels, policy, vault or Vault())
+    effect = attempts([board], sms_only(), vault or Vault())
     return await effect(STREAM, attempt)
 
 
@@ -152,15 +149,15 @@ async def test_the_channel_gets_the_notice_and_its_text_in_both_languages_of_a_u
         stream=str(STREAM), ref=ATTEMPT.notice, attempt=2, outcome="done"
     )
     (sent,) = board.sent
-    assert (sent.notice, sent.attempt, sent.unit, sent.at) == (ATTEMPT.notice, 2, STREET, NOON)
+    assert sent.notice == ATTEMPT.notice
     assert set(sent.texts) == {Language.ZH_CN, Language.EN}
     assert sent.texts[Language.EN].subject == f"Case {CASE} has its mediator"
-    assert sent.to is None
+    assert sent.to == "+86 755 0000 1111"
 
 
 async def test_a_person_gets_the_text_in_the_language_of_their_card_at_its_address() -> None:
-    board, vault = Board(Outcome("done"), SMS), Vault()
-    assert (await ended(board, to_her(), sms_only(), vault)).outcome == "done"
+    board, vault = Board(Outcome("done")), Vault()
+    assert (await ended(board, to_her(), vault)).outcome == "done"
     (sent,) = board.sent
     assert set(sent.texts) == {Language.ZH_HANT}
     assert sent.to == CARD.phone
@@ -168,53 +165,46 @@ async def test_a_person_gets_the_text_in_the_language_of_their_card_at_its_addre
 
 
 async def test_an_address_is_shown_nowhere() -> None:
-    board = Board(Outcome("done"), SMS)
-    outcome = await ended(board, to_her(), sms_only())
+    board = Board(Outcome("done"))
+    outcome = await ended(board, to_her())
     assert "13800000001" not in f"{board.sent} {outcome!r} {outcome.model_dump_json()} {to_her()!r}"
 
 
 @pytest.mark.parametrize("slug", ["key-erased", "key-restricted", "key-missing"])
 async def test_a_card_that_stays_closed_when_it_is_to_be_used_sends_nothing(slug: str) -> None:
-    board = Board(Outcome("done"), SMS)
-    outcome = await ended(board, to_her(), sms_only(), Vault(NotOpened(slug)))
+    board = Board(Outcome("done"))
+    outcome = await ended(board, to_her(), Vault(NotOpened(slug)))
     assert (outcome.outcome, outcome.reason) == ("failed", slug)
     assert outcome.found == {"closed": "yes"}
     assert not board.sent
 
 
 async def test_nobody_is_told_by_a_channel_that_is_not_on_the_card() -> None:
-    board = Board(Outcome("done"), SMS)
+    board = Board(Outcome("done"))
     card = CARD.model_copy(update={"channels": (EMAIL,)})
-    outcome = await ended(board, to_her(card=card), sms_only())
+    outcome = await ended(board, to_her(card=card))
     assert (outcome.outcome, outcome.reason) == ("failed", "no-safe-contact")
     assert not board.sent
 
 
 async def test_a_database_that_does_not_answer_leaves_the_card_closed_for_now() -> None:
-    board = Board(Outcome("done"), SMS)
-    outcome = await ended(board, to_her(), sms_only(), Vault(OSError()))
+    board = Board(Outcome("done"))
+    outcome = await ended(board, to_her(), Vault(OSError()))
     assert (outcome.outcome, outcome.reason) == ("failed", "store-unavailable")
     assert not outcome.found
     assert not board.sent
 
 
-async def test_a_duty_officer_is_told_at_the_address_of_the_directory() -> None:
-    board = Board(Outcome("done"), SMS)
-    attempt = ATTEMPT.model_copy(update={"channel": SMS, "unit": DISTRICT})
-    assert (await ended(board, attempt, sms_only())).outcome == "done"
-    assert board.sent[0].to == "+86 755 0000 1111"
-
-
 async def test_a_unit_that_left_the_directory_meanwhile_is_not_told_by_it() -> None:
-    board = Board(Outcome("done"), SMS)
-    outcome = await ended(board, ATTEMPT.model_copy(update={"channel": SMS}), sms_only())
+    board = Board(Outcome("done"))
+    outcome = await ended(board, ATTEMPT.model_copy(update={"unit": STREET}))
     assert (outcome.outcome, outcome.reason) == ("failed", "no-duty-contact")
     assert outcome.found == {"final": "yes"}
     assert not board.sent
 
 
 async def test_a_line_that_was_taken_away_meanwhile_fails_for_good() -> None:
-    outcome = await ended(Board(Outcome("done")), to_her(), BARE)
+    outcome = await ended(Board(Outcome("done")), to_her(EMAIL))
     assert (outcome.outcome, outcome.reason) == ("failed", "channel-not-configured")
     assert outcome.found == {"final": "yes"}
 
@@ -258,8 +248,8 @@ async def test_a_database_that_does_not_answer_is_asked_again() -> None:
 
 
 async def test_what_the_channel_says_is_what_the_rules_hear() -> None:
-    failed = await ended(Board(Outcome("failed", "store-refused")))
-    assert (failed.outcome, failed.reason, failed.found) == ("failed", "store-refused", {})
+    failed = await ended(Board(Outcome("failed", "gateway-unreachable")))
+    assert (failed.outcome, failed.reason, failed.found) == ("failed", "gateway-unreachable", {})
     final = await ended(Board(Outcome("failed", "address-refused", final=True)))
     assert final.found == {"final": "yes"}
     assert (await ended(Board(Outcome("unknown")))).outcome == "unknown"
@@ -281,7 +271,7 @@ async def test_an_attempt_for_no_unit_fails_before_anything_is_sent() -> None:
 
 async def test_only_an_attempt_is_an_attempt_and_only_a_search_is_one() -> None:
     other = NoticeDelivered.model_validate(ATTEMPT.model_dump())
-    attempt = attempts((Board(Outcome("done")),), BARE, Vault())
+    attempt = attempts((Board(Outcome("done")),), sms_only(), Vault())
     with pytest.raises(TypeError, match="NoticeDelivered is not an attempt"):
         await attempt(STREAM, other)
     with pytest.raises(TypeError, match="NoticeDelivered seeks no way"):
@@ -289,32 +279,46 @@ async def test_only_an_attempt_is_an_attempt_and_only_a_search_is_one() -> None:
 
 
 def test_a_channel_of_the_policy_that_nobody_built_stops_the_start() -> None:
-    with pytest.raises(ValueError, match="no way to send by the channel in-app"):
-        attempts((), BARE, Vault())
     with pytest.raises(ValueError, match="no way to send by the channel email, sms"):
-        attempts((Board(Outcome("done")),), POLICY, Vault())
+        attempts((), POLICY, Vault())
 
 
-@pytest.mark.parametrize("channel", [IN_APP, SMS])
-def test_a_channel_that_doubles_cannot_be_called_idempotent(channel: NoticeChannel) -> None:
-    screen = Board(Outcome("done"))
-    doubling = Board(Outcome("done"), channel, idempotent=False)
-    with pytest.raises(ValueError, match=f"calls the channel {channel} idempotent"):
-        attempts((screen, doubling), BARE, Vault())
+def test_a_channel_that_doubles_cannot_be_called_idempotent() -> None:
+    with pytest.raises(ValueError, match="calls the channel sms idempotent"):
+        attempts((Board(Outcome("done"), idempotent=False),), sms_only(), Vault())
 
 
 def test_a_policy_more_impatient_than_a_channel_stops_the_start() -> None:
     hasty = POLICY.channels[SMS].model_copy(update={"answer_within": timedelta(seconds=30)})
     policy = replace(sms_only(), channels={**POLICY.channels, SMS: hasty})
     with pytest.raises(ValueError, match="gives up the channel sms before it has answered"):
-        attempts((Board(Outcome("done")), Board(Outcome("done"), SMS)), policy, Vault())
+        attempts((Board(Outcome("done")),), policy, Vault())
 
 
-async def test_a_database_that_cannot_be_reached_has_surely_written_nothing(
-    nowhere: asyncpg.Pool,
-) -> None:
-    outcome = await ended(InApp(InAppStore(nowhere)))
-    assert (outcome.outcome, outcome.reason) == ("failed", "store-unavailable")
+def test_a_screen_shows_what_its_attempt_says_in_both_languages() -> None:
+    shown = ATTEMPT.model_copy(
+        update={
+            "channel": IN_APP,
+            "unit": STREET,
+            "answer_by": NOON + POLICY.channels[IN_APP].answer_within,
+        }
+    )
+    row = Screens(BARE).of(shown)
+    assert row is not None
+    assert (row.notice, row.at, row.unit, row.case_number) == (ATTEMPT.notice, NOON, STREET, CASE)
+    assert row.subject_en == f"Case {CASE} has its mediator"
+    assert CASE in row.text_zh
+
+
+def test_nothing_else_stands_on_a_screen() -> None:
+    assert Screens(POLICY).of(ATTEMPT) is None
+    assert Screens(POLICY).of(NoticeDelivered.model_validate(ATTEMPT.model_dump())) is None
+
+
+def test_a_text_that_a_release_lost_is_on_no_screen() -> None:
+    lost = ATTEMPT.model_copy(update={"channel": IN_APP, "template": "case-lost"})
+    with pytest.raises(TemplateFault):
+        Screens(BARE).of(lost)
 
 
 async def test_a_screen_that_cannot_be_read_at_the_moment_says_so(nowhere: asyncpg.Pool) -> None:

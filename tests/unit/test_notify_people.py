@@ -62,6 +62,7 @@ from tests.notify_desk import (
     him,
     offered,
     only,
+    shown,
     unit,
 )
 
@@ -446,7 +447,9 @@ def test_a_card_that_shows_no_safe_way_sends_an_officer_too() -> None:
     desk = Desk()
     way = first(desk.hears(opened(her(neutral=True), path=Path.PROTECTION)), WaySought)
     events = desk.looked(way, reason="no-safe-contact")
-    assert [type(event) for event in events] == [NoticeSuppressed, VisitAsked, NoticeAttempted]
+    suppressed, visit, *asked = events
+    assert (type(suppressed), type(visit)) == (NoticeSuppressed, VisitAsked)
+    assert shown(asked).about == way.notice
 
 
 def test_an_uncertain_end_sends_an_officer_too() -> None:
@@ -454,7 +457,9 @@ def test_an_uncertain_end_sends_an_officer_too() -> None:
     way = first(desk.hears(opened(her(neutral=True), path=Path.PROTECTION)), WaySought)
     attempt = only(desk.looked(way, channel="email"), NoticeAttempted)
     events = desk.outcome(attempt, "unknown")
-    assert [type(event) for event in events] == [NoticeUncertain, VisitAsked, NoticeAttempted]
+    uncertain, visit, *asked = events
+    assert (type(uncertain), type(visit)) == (NoticeUncertain, VisitAsked)
+    assert shown(asked).about == attempt.notice
 
 
 @pytest.mark.parametrize("slug", ["key-erased", "key-restricted"])
@@ -567,7 +572,7 @@ def test_red_risk_wakes_the_duty_officer_in_the_quiet_hours_and_everybody_else_s
 def test_a_unit_without_a_duty_contact_hears_of_red_risk_on_its_screen() -> None:
 
     heard = Desk().hears(offered(unit(code=STREET), risk=Risk.RED))
-    assert only(heard, NoticeAttempted).channel is NoticeChannel.IN_APP
+    assert shown(heard).unit == STREET
 
 
 def test_a_duty_contact_without_a_line_out_is_named_as_not_told() -> None:

@@ -43,23 +43,25 @@ from tests.notify_desk import (
     POLICY,
     STREAM,
     STREET,
+    TEXTED,
     Desk,
     NoIds,
     accepted,
     offered,
     only,
     reached,
+    shown,
 )
 
-IN_APP = POLICY.channels[NoticeChannel.IN_APP]
+SMS = POLICY.channels[NoticeChannel.SMS]
 DOUBLING = replace(
-    POLICY,
+    TEXTED,
     channels={
         **POLICY.channels,
-        NoticeChannel.IN_APP: IN_APP.model_copy(update={"idempotent": False}),
+        NoticeChannel.SMS: SMS.model_copy(update={"idempotent": False}),
     },
 )
-"""The same house with a screen that cannot tell doubles apart."""
+"""The same house with a gateway that cannot tell doubles apart."""
 
 
 def escalated(*audience: Audience) -> CaseEscalated:
@@ -85,16 +87,23 @@ def attempted(events: Sequence[Internal]) -> NoticeAttempted:
 
 def test_the_unit_that_is_offered_a_case_is_told_on_its_screen() -> None:
     case = Desk()
-    notice = attempted(case.hears(offered()))
+    notice = shown(case.hears(offered()))
     assert (notice.role, notice.unit) == (AudienceRole.OWNING_UNIT, STREET)
     assert (notice.about, notice.about_type) == ("e-1", "lianhu.mediation.case-offered.v1")
     assert (notice.channel, notice.attempt) == (NoticeChannel.IN_APP, 1)
-    assert notice.answer_by == NOON + IN_APP.answer_within
+    assert case.deadlines() == []
+
+
+def test_an_attempt_by_a_line_waits_for_its_outcome() -> None:
+    case = Desk(TEXTED)
+    notice = attempted(case.hears(offered()))
+    assert (notice.channel, notice.attempt) == (NoticeChannel.SMS, 1)
+    assert notice.answer_by == NOON + SMS.answer_within
     assert case.deadlines() == [Deadline(f"attempt-{notice.notice}", notice.answer_by)]
 
 
 def test_a_notice_carries_what_its_text_names_and_nothing_else() -> None:
-    assert attempted(Desk().hears(offered())).params == {
+    assert shown(Desk().hears(offered())).params == {
         "accept_by": "2026-03-05T17:00+08:00",
         "accept_by_provisional": "no",
         "case": CASE,
@@ -113,10 +122,9 @@ def test_a_climbing_case_tells_the_unit_it_leaves_and_the_unit_it_reaches() -> N
             Audience(role=AudienceRole.PERSON_CONCERNED),
         )
     )
-    left, reached_, person = events
-    assert isinstance(left, NoticeAttempted)
+    *units, person = events
+    left, reached_ = shown(units[:2]), shown(units[2:])
     assert (left.unit, left.template) == (STREET, "case-left")
-    assert isinstance(reached_, NoticeAttempted)
     assert (reached_.unit, reached_.template) == (DISTRICT, "case-reached")
     assert reached_.params["accept_by_provisional"] == "yes"
     assert isinstance(person, NoticeSuppressed)
@@ -142,7 +150,7 @@ def test_a_unit_role_without_a_unit_is_not_passed_over_in_silence() -> None:
 
 def test_a_unit_that_the_table_does_not_know_is_named_by_its_code() -> None:
     event = offered().model_copy(update={"unit": "999999999999"})
-    assert attempted(Desk().hears(event)).params["unit_name"] == "999999999999"
+    assert shown(Desk().hears(event)).params["unit_name"] == "999999999999"
 
 
 def test_what_the_policy_keeps_silent_about_makes_no_event() -> None:
@@ -165,17 +173,17 @@ def test_a_case_closed_by_intake_is_told_on_the_same_stream() -> None:
         level=Level.STREET,
         audience=(Audience(role=AudienceRole.OWNING_UNIT, unit=STREET),),
     )
-    assert attempted(Desk().hears(closed)).params["outcome"] == "outcome.settled"
+    assert shown(Desk().hears(closed)).params["outcome"] == "outcome.settled"
 
 
 def test_the_same_one_twice_in_an_audience_is_told_once() -> None:
     twice = Audience(role=AudienceRole.OWNING_UNIT, unit=STREET)
-    assert len(Desk().hears(offered(twice, twice))) == 1
+    assert shown(Desk().hears(offered(twice, twice)))
 
 
 @pytest.mark.parametrize("ended_before", [False, True])
 def test_the_same_event_again_tells_nobody(ended_before: bool) -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     if ended_before:
         case.outcome(notice, "done")
@@ -191,8 +199,8 @@ def test_a_suppressed_notice_is_suppressed_once() -> None:
 
 def test_another_event_of_the_same_type_is_told_again() -> None:
     case = Desk()
-    first = attempted(case.hears(offered(), "e-1"))
-    second = attempted(case.hears(offered(), "e-2"))
+    first = shown(case.hears(offered(), "e-1"))
+    second = shown(case.hears(offered(), "e-2"))
     assert first.notice != second.notice
 
 
@@ -206,8 +214,16 @@ def test_no_two_audiences_share_a_notice() -> None:
     assert len(ids) == 2 * len(AudienceRole) * 3
 
 
-def test_a_notice_that_the_channel_took_is_delivered_and_no_clock_is_left() -> None:
+def test_a_case_remembers_few_notices_that_ended() -> None:
     case = Desk()
+    notices = []
+    for number in range(MEMORY + 5):
+        notices.append(shown(case.hears(offered(), f"e-{number}")))
+    assert case.case.ended == tuple(notice.notice for notice in notices[-MEMORY:])
+
+
+def test_a_notice_that_the_channel_took_is_delivered_and_no_clock_is_left() -> None:
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     event = only(case.outcome(notice, "done"), NoticeDelivered)
     assert event.notice == notice.notice
@@ -215,27 +231,27 @@ def test_a_notice_that_the_channel_took_is_delivered_and_no_clock_is_left() -> N
 
 
 def test_an_attempt_that_surely_failed_is_repeated_after_the_wait_of_the_policy() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
-    put_off = only(case.outcome(notice, "failed", "store-unavailable"), NoticeDeferred)
-    assert put_off.reason == "store-unavailable"
-    assert put_off.retry_at == NOON + IN_APP.retry_after[0]
+    put_off = only(case.outcome(notice, "failed", "gateway-unreachable"), NoticeDeferred)
+    assert put_off.reason == "gateway-unreachable"
+    assert put_off.retry_at == NOON + SMS.retry_after[0]
     assert case.deadlines() == [Deadline(f"retry-{notice.notice}", put_off.retry_at)]
-    again = attempted(case.passes(IN_APP.retry_after[0]))
+    again = attempted(case.passes(SMS.retry_after[0]))
     assert again.attempt == 2
     assert (again.template, again.params) == (notice.template, notice.params)
-    assert again.answer_by == case.now + IN_APP.answer_within
+    assert again.answer_by == case.now + SMS.answer_within
 
 
 def test_after_the_last_attempt_that_surely_failed_the_notice_has_failed() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
-    for wait in IN_APP.retry_after:
-        only(case.outcome(notice, "failed", "store-refused"), NoticeDeferred)
+    for wait in SMS.retry_after:
+        only(case.outcome(notice, "failed", "gateway-refused"), NoticeDeferred)
         notice = attempted(case.passes(wait))
-    assert notice.attempt == IN_APP.attempts
-    event = only(case.outcome(notice, "failed", "store-refused"), NoticeFailed)
-    assert (event.attempt, event.reason) == (IN_APP.attempts, "store-refused")
+    assert notice.attempt == SMS.attempts
+    event = only(case.outcome(notice, "failed", "gateway-refused"), NoticeFailed)
+    assert (event.attempt, event.reason) == (SMS.attempts, "gateway-refused")
     assert case.deadlines() == []
 
 
@@ -243,9 +259,9 @@ def test_after_the_last_attempt_that_surely_failed_the_notice_has_failed() -> No
 def test_an_unknown_outcome_is_tried_again_where_the_channel_tells_doubles_apart(
     told: bool,
 ) -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
-    events = case.outcome(notice, "unknown") if told else case.passes(IN_APP.answer_within)
+    events = case.outcome(notice, "unknown") if told else case.passes(SMS.answer_within)
     assert attempted(events).attempt == 2
 
 
@@ -253,31 +269,31 @@ def test_an_unknown_outcome_is_tried_again_where_the_channel_tells_doubles_apart
 def test_an_unknown_outcome_is_left_to_a_person_where_it_could_double(told: bool) -> None:
     case = Desk(DOUBLING)
     notice = attempted(case.hears(offered()))
-    events = case.outcome(notice, "unknown") if told else case.passes(IN_APP.answer_within)
+    events = case.outcome(notice, "unknown") if told else case.passes(SMS.answer_within)
     only(events, NoticeUncertain)
     assert case.deadlines() == []
 
 
 def test_when_nothing_is_ever_answered_the_attempts_end_as_uncertain() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     attempted(case.hears(offered()))
     seen: list[Internal] = []
     while case.deadlines():
-        seen += case.passes(IN_APP.answer_within)
+        seen += case.passes(SMS.answer_within)
     assert [type(event) for event in seen] == [
-        *[NoticeAttempted] * (IN_APP.attempts - 1),
+        *[NoticeAttempted] * (SMS.attempts - 1),
         NoticeUncertain,
     ]
 
 
 def test_a_notice_that_may_have_been_taken_once_is_never_said_to_have_failed() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     notice = attempted(case.outcome(notice, "unknown"))
-    for wait in IN_APP.retry_after[1:]:
-        case.outcome(notice, "failed", "store-refused")
+    for wait in SMS.retry_after[1:]:
+        case.outcome(notice, "failed", "gateway-refused")
         notice = attempted(case.passes(wait))
-    only(case.outcome(notice, "failed", "store-refused"), NoticeUncertain)
+    only(case.outcome(notice, "failed", "gateway-refused"), NoticeUncertain)
 
 
 def test_an_outcome_that_no_release_knows_counts_as_unknown() -> None:
@@ -287,36 +303,36 @@ def test_an_outcome_that_no_release_knows_counts_as_unknown() -> None:
 
 
 def test_a_failure_without_a_reason_says_so() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     event = only(case.outcome(notice, "failed"), NoticeDeferred)
     assert event.reason == "no-reason-given"
 
 
 def test_the_late_result_of_an_attempt_that_was_given_up_changes_nothing() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     first = attempted(case.hears(offered()))
-    attempted(case.passes(IN_APP.answer_within))
-    assert not case.outcome(first, "failed", "store-refused")
+    attempted(case.passes(SMS.answer_within))
+    assert not case.outcome(first, "failed", "gateway-refused")
 
 
 def test_a_second_result_while_the_retry_is_awaited_changes_nothing() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
-    case.outcome(notice, "failed", "store-refused")
+    case.outcome(notice, "failed", "gateway-refused")
     assert not case.outcome(notice, "done")
 
 
 def test_a_result_of_a_notice_that_ended_or_never_was_changes_nothing() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     case.outcome(notice, "done")
-    assert not case.outcome(notice, "failed", "store-refused")
+    assert not case.outcome(notice, "failed", "gateway-refused")
     assert not case.outcome(notice.model_copy(update={"notice": "0" * 32}), "done")
 
 
 def test_a_deadline_that_no_longer_stands_changes_nothing() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
     (old,) = case.deadlines()
     case.outcome(notice, "done")
@@ -325,18 +341,19 @@ def test_a_deadline_that_no_longer_stands_changes_nothing() -> None:
     assert not workflow.decide(message, states, old.due, NoIds(), POLICY)[STREAM]
 
 
-def test_a_case_remembers_few_notices_that_ended() -> None:
-    case = Desk()
-    notices = []
-    for number in range(MEMORY + 5):
-        notices.append(attempted(case.hears(offered(), f"e-{number}")))
-        case.outcome(notices[-1], "done")
-    assert case.case.ended == tuple(notice.notice for notice in notices[-MEMORY:])
-
-
 def test_every_event_is_about_the_case_and_the_notice() -> None:
-    case = Desk()
+    case = Desk(TEXTED)
     notice = attempted(case.hears(offered()))
-    for event in (*case.outcome(notice, "failed"), *case.passes(IN_APP.retry_after[0])):
+    for event in (*case.outcome(notice, "failed"), *case.passes(SMS.retry_after[0])):
         assert isinstance(event, NoticeEvent)
         assert (event.case, event.notice, event.about) == (CASE, notice.notice, "e-1")
+
+
+def test_an_attempt_on_a_screen_that_an_older_release_left_open_is_taken_up_again() -> None:
+    case = Desk()
+    old, _ = case.hears(offered())
+    assert isinstance(old, NoticeAttempted)
+    case.states[STREAM] = workflow.evolve(STREAM, None, old, NOON)
+    again = shown(case.passes(POLICY.channels[NoticeChannel.IN_APP].answer_within))
+    assert (again.notice, again.attempt) == (old.notice, 2)
+    assert case.deadlines() == []

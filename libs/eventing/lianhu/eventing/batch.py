@@ -206,6 +206,8 @@ class Batch:
             work.done.released = True
         if forgotten := work.forgotten | self._unknown():
             await persons.forget(connection, forgotten)
+        if work.own:
+            await self._house.rows.write(connection, work.own)
         if work.done.rows:
             await journal.append(connection, work.done.rows)
             if not self._house.leads:

@@ -22,6 +22,7 @@ from lianhu.eventing.errors import ShapeFromTheFuture
 from lianhu.eventing.journal import Row
 from lianhu.eventing.measures import Measures
 from lianhu.eventing.metrics import Metrics
+from lianhu.eventing.rows import NoRows, Rows
 from lianhu.eventing.rules import Rank, State, Stream, Workflow
 from lianhu.eventing.settings import EngineSettings
 from lianhu.privacy import BlindIndex, DataKey, MasterKeys, Sealer
@@ -50,6 +51,7 @@ class House:
     measures: Measures = field(default_factory=lambda: Measures(CollectorRegistry()))
     effects: frozenset[str] = frozenset()
     """Types of events that start a call outside."""
+    rows: Rows = field(default_factory=NoRows)
     leads: bool = False
     """This process publishes what it commits, and needs no notification of it."""
     stands_still: bool = False

@@ -26,7 +26,9 @@ class Happened:
     before: State | None
     event: Internal
     at: datetime
-    """Domain time."""
+    """Domain time that the event bears: that of the message that led to it."""
+    done: datetime
+    """Domain time at which it was decided, however late."""
 
 
 class Part(NamedTuple):

@@ -40,6 +40,7 @@ from lianhu.eventing.measures import Measures
 from lianhu.eventing.metrics import Metrics
 from lianhu.eventing.relay import Relay
 from lianhu.eventing.renewal import Renewal
+from lianhu.eventing.rows import NoRows, Rows
 from lianhu.eventing.rules import Rank, State, Workflow
 from lianhu.eventing.settings import EngineSettings
 from lianhu.eventing.transport import Consumer, Records, Route, application
@@ -59,6 +60,10 @@ def _no_effects(pool: asyncpg.Pool, policy: Any, vault: Vault) -> Mapping[str, E
 
 OnDatabase = Callable[[Callable[[asyncpg.Connection, Any], Awaitable[Any]]], Any]
 """Runs a piece of work on a connection to the service's database, with the settings."""
+
+
+def _no_rows(policy: Any) -> Rows:
+    return NoRows()
 
 
 def _no_commands(cli: typer.Typer, on_database: OnDatabase) -> None:
@@ -82,6 +87,8 @@ class Service:
     migrations: Traversable
     measures: Callable[[CollectorRegistry], Measures] = Measures
     effects: Callable[[asyncpg.Pool, Any, Vault], Mapping[str, Effect]] = _no_effects
+    rows: Callable[[Any], Rows] = _no_rows
+    """From the policy; for what is kept besides the journal in the same transaction."""
     routes: Callable[[asyncpg.Pool], Sequence[Route]] = _no_routes
     commands: Callable[[typer.Typer, OnDatabase], None] = _no_commands
     """Adds operator's commands of its own to the command line."""
@@ -113,11 +120,12 @@ async def build_house(service: Service, settings: EngineSettings, pool: asyncpg.
             connection, INDEX_KEY, keys.wrap(DataKey.new(INDEX_KEY))
         )
     metrics = Metrics()
+    policy = service.policy(settings)
     return House(
         name=service.name,
         workflow=service.workflow,
         states=service.states,
-        policy=service.policy(settings),
+        policy=policy,
         settings=settings,
         publishers=Publishers.read(settings.publishers_file),
         keys=keys,
@@ -127,6 +135,7 @@ async def build_house(service: Service, settings: EngineSettings, pool: asyncpg.
         clock=clock,
         metrics=metrics,
         measures=service.measures(metrics.registry),
+        rows=service.rows(policy),
     )
 
 

@@ -30,6 +30,7 @@ from lianhu.eventing.house import House
 from lianhu.eventing.leader import Leader
 from lianhu.eventing.metrics import Metrics
 from lianhu.eventing.relay import Relay
+from lianhu.eventing.rows import NoRows, Rows
 from lianhu.eventing.rules import Rank, State, Stream, Workflow
 from lianhu.eventing.settings import EngineSettings, Environment
 from lianhu.eventing.watermark import Stalls, Watermark
@@ -244,6 +245,7 @@ async def open_engine(
     policy: Any = None,
     *,
     effects: frozenset[str] = frozenset(),
+    rows: Rows | None = None,
     publishers: Publishers | None = None,
     keys: MasterKeys | None = None,
     index_key: DataKey | None = None,
@@ -275,6 +277,7 @@ async def open_engine(
         clock=Clock(movable=True),
         metrics=Metrics(),
         effects=effects,
+        rows=rows or NoRows(),
     )
     done: list[Done] = []
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_hex
+from typing import Any
 
 from lianhu.contracts import REGISTRY
 from lianhu.contracts.base import Internal
@@ -61,6 +62,8 @@ class _Staged:
     events: list[Internal]
     happened: list[Happened]
     state: State | None
+    own: list[Any] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
 
 
 class Work:
@@ -73,8 +76,11 @@ class Work:
         """Streams whose rows were asked for; a row that does not exist is not in `aggregates`."""
         self.changes = parked.Changes()
         self.done = Done()
+        self.own: list[Any] = []
+        """Rows of the service's own, as its `Rows` made them."""
         self.forgotten: set[str] = set()
         """References of people whose indexes go with this transaction."""
+        self._begun = house.clock.now()
         self._early: dict[int, Exception] = {}
         # not in the aggregates: each leads to all of them, and such a ring waits for the collector
         self._sealers: dict[str, Sealer] = {}
@@ -182,11 +188,8 @@ class Work:
             one.found.state, one.found.evolved = one.state, True
             self._erase(one)
             self.done.happened += one.happened
-            self.done.effects += [
-                Call(one.found.stream, event, message.correlation, message.trace)
-                for event in one.events
-                if event.type_ in house.effects
-            ]
+            self.done.effects += one.calls
+            self.own += one.own
 
     def _stage(
         self, found: Aggregate, events: Sequence[Internal], message: Message, now: datetime
@@ -207,8 +210,13 @@ class Work:
             head = row.hash
             staged.rows.append(row)
             staged.events.append(event)
-            staged.happened.append(Happened(found.stream, staged.state, event, at))
+            staged.happened.append(Happened(found.stream, staged.state, event, at, self._begun))
             staged.state = self.house.workflow.evolve(found.stream, staged.state, event, at)
+            if (own := self.house.rows.of(event)) is not None:
+                staged.own.append(own)
+            elif event.type_ in self.house.effects:
+                call = Call(found.stream, event, message.correlation, message.trace)
+                staged.calls.append(call)
         return staged
 
     def _sealer(self, found: Aggregate) -> Sealer:

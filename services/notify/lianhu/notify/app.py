@@ -9,6 +9,7 @@ from lianhu.notify.effects import effects
 from lianhu.notify.measures import NotifyMeasures
 from lianhu.notify.policy import Policy
 from lianhu.notify.routes import routes
+from lianhu.notify.screen import Screens
 from lianhu.notify.settings import Settings
 from lianhu.notify.state import CaseState, DigestState
 from lianhu.notify.undelivered import commands
@@ -22,6 +23,7 @@ service = Service(
     migrations=files("lianhu.notify") / "migrations",
     measures=NotifyMeasures,
     effects=effects,
+    rows=Screens,
     routes=routes,
     commands=commands,
 )

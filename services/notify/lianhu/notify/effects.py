@@ -7,7 +7,7 @@ is a channel, a moment or a reason; an address goes to the channel and nowhere e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 import asyncpg
@@ -19,11 +19,10 @@ from lianhu.contracts.vocabulary import Language, NoticeChannel
 from lianhu.eventing.effects import Effect
 from lianhu.eventing.rules import EffectEnded, Stream
 from lianhu.eventing.vault import NotOpened, Vault
-from lianhu.notify.channels import Channel, InApp, Outcome, Sending
+from lianhu.notify.channels import Channel, Outcome, Sending
 from lianhu.notify.outside import PATIENCE_SECONDS, Email, Sms
 from lianhu.notify.policy import Policy
-from lianhu.notify.store import InAppStore
-from lianhu.notify.templates import UNIT_LANGUAGES, TemplateFault, Text
+from lianhu.notify.templates import UNIT_LANGUAGES, TemplateFault
 from lianhu.notify.ways import NO_SAFE_CONTACT, Go, Wait, address, way
 from lianhu.notify.workflow.outcomes import WAY
 from lianhu.privacy import Sealed
@@ -44,7 +43,7 @@ class Opens(Protocol):
 
 def effects(pool: asyncpg.Pool, policy: Policy, vault: Vault) -> Mapping[str, Effect]:
     """The effects by type of event. Raises ValueError when channels and policy disagree."""
-    channels: list[Channel] = [InApp(InAppStore(pool))]
+    channels: list[Channel] = []
     if policy.lines.relay is not None:
         channels.append(Email(policy.lines.relay))
     if policy.lines.gateway is not None:
@@ -84,14 +83,13 @@ def looks(policy: Policy, vault: Opens) -> Effect:
 def attempts(channels: Sequence[Channel], policy: Policy, vault: Opens) -> Effect:
     """The effect of an attempt, by these channels. Raises ValueError, see `effects`."""
     by_name = {channel.name: channel for channel in channels}
-    if missing := set(policy.configured) - by_name.keys():
+    if missing := set(policy.configured) - by_name.keys() - {NoticeChannel.IN_APP}:
         raise ValueError(f"notify has no way to send by the channel {', '.join(sorted(missing))}")
     for name, channel in by_name.items():
         use = policy.channels[name]
         if use.idempotent and not channel.idempotent:
             raise ValueError(f"the policy calls the channel {name} idempotent, which it is not")
-        outside = name is not NoticeChannel.IN_APP
-        if outside and use.answer_within <= timedelta(seconds=PATIENCE_SECONDS):
+        if use.answer_within <= timedelta(seconds=PATIENCE_SECONDS):
             raise ValueError(f"the policy gives up the channel {name} before it has answered")
 
     async def attempt(stream: Stream, event: Internal) -> EffectEnded:
@@ -135,7 +133,6 @@ async def _attempt(
     channel = None if event.channel is None else channels.get(event.channel)
     if channel is None:  # only after a restart without the line that there was before
         return Outcome("failed", "channel-not-configured", final=True), False
-    at = event.answer_by - policy.channels[channel.name].answer_within
     languages: Sequence[Language] = UNIT_LANGUAGES
     to: str | None
     if event.card is not None:
@@ -152,34 +149,17 @@ async def _attempt(
         return Outcome("failed", "no-unit", final=True), False
     else:
         to = policy.directory.address(event.unit, channel.name)
-        if to is None and channel.name is not NoticeChannel.IN_APP:
+        if to is None:
             return Outcome("failed", "no-duty-contact", final=True), False
     try:
-        texts = {language: _text(policy, event, language) for language in languages}
+        texts = {
+            language: policy.templates.text(event.template, language, event.params)
+            for language in languages
+        }
     except TemplateFault as fault:
         # Only after a release that dropped or changed a text while a notice waited for a retry.
         return Outcome("failed", fault.slug), False
-    return await channel.send(_sending(event, at, texts, to)), False
-
-
-def _text(policy: Policy, event: NoticeAttempted, language: Language) -> Text:
-    return policy.templates.text(event.template, language, event.params)
-
-
-def _sending(
-    event: NoticeAttempted, at: datetime, texts: Mapping[Language, Text], to: str | None
-) -> Sending:
-    return Sending(
-        notice=event.notice,
-        attempt=event.attempt,
-        at=at,
-        case=event.case,
-        about_type=event.about_type,
-        role=event.role,
-        unit=event.unit,
-        texts=texts,
-        to=to,
-    )
+    return await channel.send(Sending(event.notice, texts, to)), False
 
 
 async def _open(vault: Opens, card: CardRef) -> ContactCard | NotOpened:

@@ -54,4 +54,4 @@ class NotifyMeasures(Measures):
             return
         begun = pending.step.begun
         if begun is not None:
-            self._red.labels(outcome).observe(max((one.at - begun).total_seconds(), 0))
+            self._red.labels(outcome).observe(max((one.done - begun).total_seconds(), 0))

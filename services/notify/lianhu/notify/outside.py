@@ -94,7 +94,7 @@ class Email:
         return await self._threads.run(lambda: self._send(sending))
 
     def _send(self, sending: Sending) -> Outcome:
-        to = sending.to or ""
+        to = sending.to
         sender = self._sender(to, sending.notice) if to.isascii() else None
         # apprise drops what it takes for no address, and writes to the sender if none is left
         if sender is None or [address for _, address in sender.targets] != [to]:

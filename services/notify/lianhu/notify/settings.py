@@ -56,7 +56,7 @@ class Settings(EngineSettings):
     """A file with the token; wins over the value."""
 
     effects_at_once: int = Field(default=32, ge=1)
-    """More than both lines out can hold up together, so that screens are never held up."""
+    """More than both lines out can hold up together, so that cards are still opened."""
 
     @model_validator(mode="after")
     def _lines_fit(self) -> Settings:

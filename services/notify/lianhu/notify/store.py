@@ -1,4 +1,4 @@
-"""Notify's SQL: the table `in_app`, what an error says about a row, and how notices ended."""
+"""Notify's SQL: the table `in_app`, and how notices ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lianhu.contracts.notify import NoticeEvent, NoticeFailed, NoticeSuppressed,
 _PUT = """
 INSERT INTO in_app (notice, at, unit, role, case_number, about_type,
                     subject_zh, text_zh, subject_en, text_en)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+                     $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
 ON CONFLICT (notice) DO NOTHING
 """
 _WHEN = "SELECT at FROM in_app WHERE notice = $1 AND unit = $2"
@@ -38,7 +39,7 @@ _OTHERWISE: Mapping[str, type[NoticeEvent]] = {
     event.type_: event for event in (NoticeFailed, NoticeSuppressed, NoticeUncertain)
 }
 
-# Real seconds; together well under the shortest sensible `answer_within`.
+# Real seconds.
 _CONNECT_SECONDS = 5.0
 _QUERY_SECONDS = 10.0
 
@@ -46,21 +47,9 @@ _DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # O
 
 
 class StoreUnavailable(Transient):
-    """The table could not be asked; nothing was written."""
+    """The table could not be asked."""
 
     slug = "store-unavailable"
-
-
-class StoreRefused(Transient):
-    """The database took back the statement with an error; nothing was written."""
-
-    slug = "store-refused"
-
-
-class StoreUnsure(Transient):
-    """The connection was lost while writing: the row may stand there or not."""
-
-    slug = "store-unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +68,16 @@ class InAppRow:
     text_en: str
 
 
+async def put(connection: asyncpg.Connection, rows: Sequence[InAppRow]) -> None:
+    """Write these rows but for the notices that stand there already; at least one row."""
+    await connection.execute(_PUT, *zip(*map(astuple, rows), strict=True))
+
+
 class InAppStore:
-    """The table behind a pool; each call is a transaction of its own."""
+    """The table behind a pool, for reading."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-
-    async def put(self, row: InAppRow) -> None:
-        """Write the row unless the notice stands there already.
-
-        Raises StoreUnavailable or StoreRefused when it surely was not written, else StoreUnsure.
-        """
-        connection = await self._connect()
-        written = False
-        try:
-            try:
-                await connection.execute(_PUT, *astuple(row), timeout=_QUERY_SECONDS)
-                written = True
-            finally:
-                await self._pool.release(connection)
-        except _DATABASE_ERRORS as error:
-            if not written:  # else only the handing back of the connection failed
-                raise _verdict(error) from error
 
     async def page(self, unit: str, limit: int, after: str | None) -> Sequence[InAppRow] | None:
         """At most `limit` messages of a unit, newest first, those that follow the notice `after`.
@@ -146,11 +123,3 @@ async def ended_otherwise(connection: asyncpg.Connection) -> list[Ended]:
         Ended(row["time"], _OTHERWISE[row["type"]].model_validate_json(row["body"], extra="ignore"))
         for row in rows
     ]
-
-
-def _verdict(error: BaseException) -> Transient:
-    """The server's own error means a rolled-back statement; a lost connection means nothing."""
-    if not isinstance(error, asyncpg.PostgresError):
-        return StoreUnsure()
-    lost = (error.sqlstate or "08").startswith(("08", "57P"))  # connection; shut down or crashed
-    return StoreUnsure() if lost else StoreRefused()

@@ -11,7 +11,7 @@ from lianhu.contracts.vocabulary import AudienceRole
 from lianhu.eventing.rules import Stream
 from lianhu.notify.policy import Policy
 from lianhu.notify.state import DigestState
-from lianhu.notify.workflow.notices import attempted, notice_id
+from lianhu.notify.workflow.notices import handed, notice_id
 
 
 def on_leaving(
@@ -32,7 +32,9 @@ def on_leaving(
     }
     needs = policy.templates.needs(policy.digest.template)
     return [
-        attempted(
+        event
+        for channel in policy.digest.channels
+        for event in handed(
             NoticeStep(
                 notice=notice_id(str(stream), AudienceRole.OWNING_UNIT, state.unit, channel),
                 about=str(stream),
@@ -48,5 +50,4 @@ def on_leaving(
             now,
             policy,
         )
-        for channel in policy.digest.channels
     ]

@@ -10,6 +10,7 @@ from typing import TypedDict
 from lianhu.contracts.base import Internal
 from lianhu.contracts.notify import (
     NoticeAttempted,
+    NoticeDelivered,
     NoticeEvent,
     NoticeStep,
     NoticeSuppressed,
@@ -88,6 +89,16 @@ def attempted(
     )
 
 
+def handed(
+    step: NoticeStep, attempt: int, channel: NoticeChannel, now: datetime, policy: Policy
+) -> Iterator[Internal]:
+    """A unit's next attempt. On its screen it stands with this decision, so it is delivered."""
+    begun = attempted(step, attempt, channel, now, policy)
+    yield begun
+    if channel is NoticeChannel.IN_APP:
+        yield NoticeDelivered(**head(begun), attempt=attempt)
+
+
 def way_sought(
     step: NoticeStep, look: int, vain: int, state: Notices, now: datetime, policy: Policy
 ) -> WaySought | NoticeSuppressed:
@@ -158,7 +169,7 @@ def unreached(step: NoticeEvent, reason: str, now: datetime, policy: Policy) -> 
             template=policy.visit.template,
             params={name: value for name, value in facts.items() if name in needs},
         )
-        yield attempted(asked, 1, channel, now, policy)
+        yield from handed(asked, 1, channel, now, policy)
 
 
 def _id(*parts: str) -> str:

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from lianhu.contracts.base import Internal
 from lianhu.contracts.notify import (
-    NoticeAttempted,
     NoticeDeferred,
     NoticeDelivered,
     NoticeFailed,
@@ -24,6 +23,7 @@ from lianhu.notify.workflow.notices import (
     attempted,
     card_of,
     guarded,
+    handed,
     head,
     unreached,
     way_sought,
@@ -146,7 +146,7 @@ def _onward(pending: Pending, state: Notices, now: datetime, policy: Policy) -> 
         vain = pending.vain + (pending.stage is Stage.SEEKING)
         yield from _seek(pending, state, now, policy, pending.step.tried, vain)
     else:
-        yield _again(pending, now, policy)
+        yield from handed(pending.step, pending.attempt + 1, _channel(pending), now, policy)
 
 
 def _seek(
@@ -165,10 +165,6 @@ def _seek(
         yield from _uncertain(pending, now, policy)
     else:
         yield from _suppressed(pending, sought.reason, now, policy)
-
-
-def _again(pending: Pending, now: datetime, policy: Policy) -> NoticeAttempted:
-    return attempted(pending.step, pending.attempt + 1, _channel(pending), now, policy)
 
 
 def _suppressed(pending: Pending, reason: str, now: datetime, policy: Policy) -> Iterator[Internal]:

@@ -32,7 +32,7 @@ from lianhu.notify.state import CaseState, DigestState
 from lianhu.notify.workflow.evolution import after
 from lianhu.notify.workflow.notices import (
     PROTECTION,
-    attempted,
+    handed,
     head,
     notice_id,
     person_notice_id,
@@ -102,14 +102,16 @@ class _Telling:
                     events = self._person(audience, entry, state)
                 case Suppressed() as entry:
                     events = self._suppressed(audience, entry)
+            now_told: set[str] = set()
             for event in events:
                 notice = str(getattr(event, "notice", ""))
-                if state.knows(notice) or (notice in told and not _goes_with(event)):
+                if state.knows(notice) or notice in told:
                     continue
-                told.add(notice)
+                now_told.add(notice)
                 if isinstance(event, NoticeBundled):
                     self._add(event)
                 yield event
+            told |= now_told
 
     def _unit(self, audience: Audience, entry: Told) -> Iterator[Internal]:
         unit, data, policy = audience.unit, self._data, self._policy
@@ -131,24 +133,25 @@ class _Telling:
                 if waits:
                     yield NoticeBundled(**head(step), digest=str(digest))
                 else:
-                    yield self._at_once(step, channel)
+                    yield from self._at_once(step, channel)
             elif policy.directory.address(unit, channel) is None:
                 if channel in entry.channels:
                     yield NoticeSuppressed(**head(step), reason="no-duty-contact")
             elif channel not in policy.configured:
                 yield NoticeSuppressed(**head(step), reason=_NO_LINE)
             else:
-                yield self._at_once(step, channel)
+                yield from self._at_once(step, channel)
 
-    def _at_once(self, step: NoticeStep, channel: NoticeChannel) -> Internal:
+    def _at_once(self, step: NoticeStep, channel: NoticeChannel) -> Iterator[Internal]:
         """A screen wakes nobody; red risk may."""
         quiet, now = self._policy.quiet, self._now
         if channel is not NoticeChannel.IN_APP and not step.urgent:
             reason = hindrance(now, None, quiet)
             until = next_moment(now, timedelta(0), None, quiet)
             if reason is not None and until is not None:
-                return NoticeWaiting(**dict(step), reason=reason, until=until)
-        return attempted(step, 1, channel, now, self._policy)
+                yield NoticeWaiting(**dict(step), reason=reason, until=until)
+                return
+        yield from handed(step, 1, channel, now, self._policy)
 
     def _add(self, bundled: NoticeBundled) -> None:
         self.added.setdefault(Stream.parse(bundled.digest), []).append(
@@ -296,8 +299,3 @@ def _owner(data: Model) -> str | None:
     found = {a.role: a.unit for a in reversed(audience_of(data)) if a.unit is not None}
     named = next((found[role] for role in owners if role in found), None)
     return named or getattr(data, "to_unit", None) or getattr(data, "unit", None)
-
-
-def _goes_with(event: Internal) -> bool:
-    """A visit names the notice that it stands in for."""
-    return not isinstance(event, NoticeStep | NoticeSuppressed | NoticeBundled)
