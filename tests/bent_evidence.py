@@ -270,13 +270,13 @@ def a_report_opened_a_case_and_joined_another(whole: Evidence) -> Evidence:
 
 
 def a_deadline_was_answered_twice(whole: Evidence) -> Evidence:
-    """As if a notice had been tried, and then ended, by one and the same deadline."""
-    tried, ended = (
-        row_of(whole, "notify", name) for name in ("notice-attempted", "notice-delivered")
-    )
-    due = f"{tried.stream}:retry:{tried.time.isoformat()}"
-    bent = with_row(whole, "notify", tried, replace(tried, causation=due))
-    return with_row(bent, "notify", ended, replace(ended, causation=due))
+    """As if the first and the last row about a case had come of one and the same deadline."""
+    first = row_of(whole, "notify", "notice-attempted")
+    journal = whole.databases["notify"].journal
+    last = max((row for row in journal if row.stream == first.stream), key=lambda row: row.version)
+    due = f"{first.stream}:retry:{first.time.isoformat()}"
+    bent = with_row(whole, "notify", first, replace(first, causation=due))
+    return with_row(bent, "notify", last, replace(last, causation=due))
 
 
 def a_case_has_no_report(whole: Evidence) -> Evidence:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from lianhu.contracts.notify import NoticeAttempted
 from lianhu.contracts.vocabulary import AudienceRole, NoticeChannel, Risk
+from lianhu.eventing.clock import Clock
 from lianhu.eventing.delivery import Delivery, Origin
 from lianhu.eventing.rules import EffectEnded, Message, Rank, State
 from lianhu.eventing.testing import event_record, open_engine
@@ -29,11 +30,19 @@ STATES: dict[Rank, type[State]] = {
 }
 
 
+class Still(Clock):
+    """Three seconds past noon."""
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=3)
+
+
 async def test_a_red_notice_that_no_channel_takes_is_counted_and_listed(
     make_database: MakeDatabase,
 ) -> None:
     url = await make_database("notify")
     one = await open_engine("notify", url, workflow, STATES, POLICY)
+    one.house.clock = Still(movable=True)
     registry = CollectorRegistry()
     one.house.measures = NotifyMeasures(registry)
     try:
