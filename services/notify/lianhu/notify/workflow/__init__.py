@@ -7,7 +7,7 @@
                      └→ suppressed; where somebody must be reached, a visit is asked
 
 A notice is told once: its id follows from the event and from whom it is for. It ends once; until
-then it has exactly one deadline.
+then it has exactly one deadline. On a unit's screen it is delivered by the decision itself.
 """
 
 from __future__ import annotations
