@@ -270,11 +270,11 @@ def a_report_opened_a_case_and_joined_another(whole: Evidence) -> Evidence:
 
 
 def a_deadline_was_answered_twice(whole: Evidence) -> Evidence:
-    """As if the first and the last row about a case had come of one and the same deadline."""
-    first = row_of(whole, "notify", "notice-attempted")
+    """As if what a case was told first and last had come of one and the same deadline."""
+    stream = stream_of(whole, PROTECTED)
     journal = whole.databases["notify"].journal
-    last = max((row for row in journal if row.stream == first.stream), key=lambda row: row.version)
-    due = f"{first.stream}:retry:{first.time.isoformat()}"
+    first, *_, last = (row for row in journal if row.stream == stream)
+    due = f"{stream}:retry:{first.time.isoformat()}"
     bent = with_row(whole, "notify", first, replace(first, causation=due))
     return with_row(bent, "notify", last, replace(last, causation=due))
 
