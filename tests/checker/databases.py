@@ -17,7 +17,12 @@ FROM journal WHERE seq > $1 ORDER BY seq
 _STATES = """
 SELECT stream, version, head, state, seen, next_due, shape FROM aggregates ORDER BY stream
 """
-_PARKED = "SELECT letter, reason, source, stream FROM parked ORDER BY id"
+_PARKED = """
+SELECT letter, reason, source, stream,
+       (SELECT coalesce(string_agg(one ->> 'slug', ' '), '')
+        FROM json_array_elements(faults::json) one)
+FROM parked ORDER BY id
+"""
 _MOVES = "SELECT from_at, ahead FROM clock ORDER BY from_at"
 _PASSED_OVER = "SELECT type FROM passed_over"
 _IN_APP = "SELECT notice, unit, case_number FROM in_app ORDER BY notice"

@@ -115,6 +115,8 @@ class Parked:
     reason: str
     source: str
     stream: str | None
+    faults: str = ""
+    """Their slugs."""
 
 
 @dataclass(frozen=True)

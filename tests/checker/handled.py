@@ -19,7 +19,7 @@ def handled(evidence: Evidence) -> Iterator[Finding]:
         for parked in database.parked:
             if parked.reason in _WAITS:
                 where = f"{database.service} {parked.stream or parked.source} {parked.letter}"
-                yield Finding(Kind.WAITING, f"parked-{parked.reason}", where)
+                yield Finding(Kind.WAITING, f"parked-{parked.reason}", f"{where} {parked.faults}")
         for producer in REGISTRY.sources_of(database.service):
             yield from _seen(evidence, database, producer)
 

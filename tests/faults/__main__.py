@@ -55,7 +55,7 @@ def main(
                         fire.alone(FAULTS)
                     if long or fire.ok:
                         chosen = drawn(FAULTS, seed, *(_MIXED_LONG if long else _MIXED))
-                        fire.mixed(chosen, seed, judged=80 if long else 5, last=not long)
+                        fire.mixed(chosen, seed, judged=120 if long else 5, last=not long)
                     if long and fire.ok:
                         fire.rest_of_the_load()
             finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 
 import asyncpg
 import pytest
@@ -130,3 +131,50 @@ async def test_a_migration_that_changes_a_type_beneath_us_costs_one_attempt(
             await is_whole(one)
         finally:
             await other.execute("ALTER TABLE aggregates ALTER COLUMN shape TYPE smallint")
+
+
+@pytest.mark.parametrize("moments", range(4))
+async def test_connections_that_were_ended_while_nobody_asked_cost_one_attempt(
+    make_database: MakeDatabase, moments: int
+) -> None:
+    """The farewell is read some turns of the loop before the end, and the driver errs in between.
+
+    It then speaks of its own state, not of the server; a message alone in its batch was taken to
+    break it, and was parked as poison.
+    """
+    async with engine(make_database, Toy()) as one:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        await one.take(command(SECOND, "c-2", offset=1))
+        _end_all(str(one.house.settings.database_url))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        work = asyncio.create_task(one.take(command(FIRST, "c-1")))
+        (error,) = await asyncio.gather(work, return_exceptions=True)
+        if error is not None:
+            assert passes(error), repr(error)
+            await one.take(command(FIRST, "c-1"))
+        await is_whole(one)
+
+
+def _end_all(url: str) -> None:
+    """All other connections of a database; this thread's loop reads nothing meanwhile."""
+
+    async def ended() -> None:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.fetch(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+            )
+            count = f"SELECT count(*) FROM pg_stat_activity WHERE {others}"
+
+            async def gone() -> bool:
+                return not await connection.fetchval(count)
+
+            await until(gone, "their end")
+        finally:
+            await connection.close()
+
+    thread = Thread(target=lambda: asyncio.run(ended()))
+    thread.start()
+    thread.join()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
+from lianhu.eventing import journal
 from lianhu.eventing.delivery import Outcome
 from lianhu.eventing.errors import LimitReached, passes
 from lianhu.eventing.rules import Rank, Stream, case_stream
@@ -102,6 +104,25 @@ async def test_what_the_database_refuses_is_found_one_by_one_and_parked_alone(
         assert row["reason"] == "poison"
         assert json.loads(row["faults"]) == [{"path": "", "slug": "breaks-its-transaction"}]
         assert await one.verify() == []
+
+
+async def test_an_error_of_a_moment_that_nobody_knows_parks_nothing(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, failed = journal.append, list[BaseException]()
+
+    async def once(connection: asyncpg.Connection, rows: Sequence[journal.Row]) -> None:
+        if not failed:
+            failed.append(RuntimeError("cache lookup failed for function 4711"))
+            raise failed[0]
+        await append(connection, rows)
+
+    async with engine(make_database, Toy()) as one:
+        monkeypatch.setattr(journal, "append", once)
+        await one.take(event(CASE, 1))
+        assert failed
+        assert await written(one) == [event_id(CASE, 1)]
+        assert await one.parked() == []
 
 
 async def test_a_value_that_cannot_be_sent_is_no_passing_error(

@@ -194,6 +194,7 @@ async def test_a_message_that_breaks_its_transaction_is_named(make_database: Mak
         told = [line["event"] for line in found]
         assert told == [
             "batch failed, trying one by one",
+            "transaction failed, trying once more",
             "message breaks its transaction",
             "message parked",
         ]

@@ -71,7 +71,9 @@ class Engine:
                 return count
         return most
 
-    async def _chunk(self, chunk: Sequence[Delivery], again: int = _AGAIN) -> None:
+    async def _chunk(
+        self, chunk: Sequence[Delivery], again: int = _AGAIN, *, sure: bool = False
+    ) -> None:
         try:
             await self._transaction(chunk)
         except Incomplete:
@@ -80,7 +82,7 @@ class Engine:
                 for delivery in chunk:
                     await self._chunk([delivery])
             elif again:
-                await self._chunk(chunk, again - 1)
+                await self._chunk(chunk, again - 1, sure=sure)
             else:
                 raise Transient("the locks of one message changed again and again") from None
         except Exception as error:
@@ -91,6 +93,15 @@ class Engine:
                 log.warning("batch failed, trying one by one", exc_info=error)
                 for delivery in chunk:
                     await self._chunk([delivery])
+            elif not sure and chunk[0].poisoned is None:
+                # an error that nobody knows may be the moment's and not the message's
+                self._house.metrics.retries.labels("once-more").inc()
+                log.warning(
+                    "transaction failed, trying once more",
+                    exc_info=error,
+                    **chunk[0].ids_for_log(),
+                )
+                await self._chunk(chunk, again, sure=True)
             elif chunk[0].poisoned is None:
                 log.error(
                     "message breaks its transaction", exc_info=error, **chunk[0].ids_for_log()

@@ -17,6 +17,10 @@ _PASSING_CLASSES = (
     "25P",  # idle in transaction, transaction timeout
 )
 
+BROKEN_OFF = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver says of a connection that is gone. The latter while it has read the server's
+farewell and not the end: it finds itself in a state that it did not expect, and says so."""
+
 
 class LimitReached(Transient):
     """Too many messages failed: the batch is rolled back and the service stands still."""
@@ -47,12 +51,11 @@ def passes(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return state.startswith(_PASSING_CLASSES)
-    return isinstance(
-        error, Transient | OSError | TimeoutError | asyncpg.InterfaceError | KafkaError
-    )
+    return isinstance(error, (Transient, OSError, TimeoutError, KafkaError, *BROKEN_OFF))
 
 
 __all__ = [
+    "BROKEN_OFF",
     "Incomplete",
     "LimitReached",
     "Outdated",

@@ -21,7 +21,7 @@ from lianhu.eventing.clock import utc_now
 from lianhu.eventing.delivery import Delivery, Origin, Reason
 from lianhu.eventing.engine import Engine
 from lianhu.eventing.envelope import Reader
-from lianhu.eventing.errors import passes
+from lianhu.eventing.errors import BROKEN_OFF, passes
 from lianhu.eventing.house import House
 from lianhu.eventing.rules import Stream
 from lianhu.eventing.stock import Stock
@@ -135,7 +135,7 @@ class Leader:
                     pass
                 pause = 0.1
             except Exception as error:
-                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+                if isinstance(error, (asyncpg.PostgresError, *BROKEN_OFF)):
                     raise
                 log.warning("publishing broke off", exc_info=error)
                 await connection.fetchval("SELECT 1")

@@ -17,6 +17,7 @@ from lianhu.contracts.notify import NoticeAttempted, WaySought
 from lianhu.contracts.parts import CardRef, ContactCard
 from lianhu.contracts.vocabulary import Language, NoticeChannel
 from lianhu.eventing.effects import Effect
+from lianhu.eventing.errors import BROKEN_OFF
 from lianhu.eventing.rules import EffectEnded, Stream
 from lianhu.eventing.vault import NotOpened, Vault
 from lianhu.notify.channels import Channel, Outcome, Sending
@@ -28,7 +29,7 @@ from lianhu.notify.workflow.outcomes import WAY
 from lianhu.privacy import Sealed
 
 PURPOSE = "notice"
-_UNREAD = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # OSError: time-outs
+_UNREAD = (asyncpg.PostgresError, *BROKEN_OFF, OSError)  # OSError: time-outs
 
 
 class Opens(Protocol):

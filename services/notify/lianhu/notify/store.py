@@ -11,6 +11,7 @@ import asyncpg
 
 from lianhu.contracts.faults import Transient
 from lianhu.contracts.notify import NoticeEvent, NoticeFailed, NoticeSuppressed, NoticeUncertain
+from lianhu.eventing.errors import BROKEN_OFF
 
 _PUT = """
 INSERT INTO in_app (notice, at, unit, role, case_number, about_type,
@@ -43,7 +44,7 @@ _OTHERWISE: Mapping[str, type[NoticeEvent]] = {
 _CONNECT_SECONDS = 5.0
 _QUERY_SECONDS = 10.0
 
-_DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # OSError: time-outs
+_DATABASE_ERRORS = (asyncpg.PostgresError, *BROKEN_OFF, OSError)  # OSError: time-outs
 
 
 class StoreUnavailable(Transient):
