@@ -21,6 +21,8 @@ from tests.faults.strikes import Fault
 _BEGIN = 3
 """Stories that are begun before a fault strikes, so that it strikes something."""
 _ALL = 1800.0
+_UNDISTURBED = 10.0
+"""Stories a second where nothing strikes any more: as many as are ready, side by side."""
 _COLUMNS = {Kind.LOST: "lost", Kind.GAP: "lost", Kind.DOUBLED: "doubled"} | {
     Kind.OUT_OF_ORDER: "out_of_order"
 }
@@ -123,7 +125,7 @@ class Fire:
     def rest_of_the_load(self) -> None:
         """Let all stories be told that were to be told and were not yet."""
         load, least = self._ground.load, self._ground.size.least
-        load.go(max(least - load.begun, 0))
+        load.go(max(least - load.begun, 0), _UNDISTURBED)
         load.until("all stories to begin", lambda: load.begun >= least, _ALL)
         line = Line("the rest of the load")
         self.lines.append(line)

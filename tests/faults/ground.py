@@ -61,7 +61,7 @@ class Size:
 
 SHORT = Size(outage=8.0, refusal=8.0, each=12, rate=2.0, abreast=10)
 FULL = Size(outage=60.0, refusal=20.0, each=25, rate=2.0, abreast=15)
-LONG = Size(outage=60.0, refusal=20.0, each=10_000, rate=5.0, abreast=60, least=10_000)
+LONG = Size(outage=60.0, refusal=20.0, each=10_000, rate=4.0, abreast=60, least=10_000)
 
 
 @dataclass

@@ -81,9 +81,10 @@ class Load:
         self._thread.join()
         self._watcher.close()
 
-    def go(self, most: int) -> None:
+    def go(self, most: int, rate: float | None = None) -> None:
         """Begin stories, so many at most, until `rest`: what strikes always finds some."""
         self._until = self.begun + most
+        self._rate = rate or self._rate
         self._going.set()
 
     def rest(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -85,8 +85,8 @@ def test_it_is_quick() -> None:
         for results in judged().values()
         for _, text, _ in results
     ]
-    started = perf_counter()
+    started = process_time()
     for report in reports:
         triage(report, policy)
-    per_character = (perf_counter() - started) / sum(len(r.narrative) for r in reports)
+    per_character = (process_time() - started) / sum(len(r.narrative) for r in reports)
     assert per_character * 2000 < 0.002
