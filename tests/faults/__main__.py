@@ -26,7 +26,7 @@ INTERRUPTED = 130
 ROOT = Path(__file__).parents[2]
 _MIXED = (6, 4)
 """Strikes that kill a process of a service, and others."""
-_MIXED_LONG = (210, 25)
+_MIXED_LONG = (202, 20)
 
 
 def main(

@@ -123,10 +123,10 @@ class Fire:
         line.notes += [f"{count} x {name}" for name, count in sorted(struck.items()) if count]
 
     def rest_of_the_load(self) -> None:
-        """Let all stories be told that were to be told and were not yet."""
+        """Let stories be told until there are as many cases as there were to be."""
         load, least = self._ground.load, self._ground.size.least
-        load.go(max(least - load.begun, 0), _UNDISTURBED)
-        load.until("all stories to begin", lambda: load.begun >= least, _ALL)
+        load.go(2 * least, _UNDISTURBED)
+        load.until(f"{least:,} cases", lambda: load.cases >= least, _ALL)
         line = Line("the rest of the load")
         self.lines.append(line)
         self._judge(line, afresh=True)

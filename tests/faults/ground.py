@@ -47,8 +47,8 @@ class Size:
     """How long things last in seconds, and the load: stories for each strike, a second.
 
     `outage`: broker or database is gone. `refusal`: the database is there and refuses. `abreast`:
-    how many stories are under way at once. `least`: so many are told in all, after the last strike
-    if need be.
+    how many stories are under way at once. `least`: so many cases there are in all, after the last
+    strike if need be.
     """
 
     outage: float

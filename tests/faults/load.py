@@ -81,6 +81,11 @@ class Load:
         self._thread.join()
         self._watcher.close()
 
+    @property
+    def cases(self) -> int:
+        """Cases that were opened so far, as far as it was read."""
+        return len(self.hand.book.cases)
+
     def go(self, most: int, rate: float | None = None) -> None:
         """Begin stories, so many at most, until `rest`: what strikes always finds some."""
         self._until = self.begun + most
