@@ -84,7 +84,7 @@ def judge(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the search for cycles: there are none, and it walks millions of rows each time."""
+    """Without the search for cycles: there are few, and it walks millions of rows each time."""
     was = gc.isenabled()
     gc.disable()
     try:

@@ -75,14 +75,14 @@ def service_of(name: str) -> Service:
 async def opened(name: str, url: str) -> AsyncIterator[TestEngine]:
     """A service's rules and policy in an engine; its limit is out of reach."""
     service = service_of(name)
-    policy = service.policy(service.settings(database_url=url))
+    settings = service.settings(database_url=url)
     one = await open_engine(
         name,
         url,
         service.workflow,
         service.states,
-        policy,
-        rows=service.rows(policy),
+        service.policy(settings),
+        rows=service.rows,
         limit_in_a_row=10**6,
         limit_window=10**6,
         limit_share=1,

@@ -27,6 +27,7 @@ from lianhu.eventing import effects as engine_effects
 from lianhu.eventing.batch import Done
 from lianhu.eventing.effects import Effect, Effects
 from lianhu.eventing.engine import Engine
+from lianhu.eventing.rows import Rows
 from lianhu.eventing.rules import EffectEnded, Rank, Stream, case_stream
 from lianhu.eventing.testing import START, FakeRecord, TestEngine, event_record, open_engine
 from lianhu.eventing.vault import Vault
@@ -34,8 +35,10 @@ from lianhu.jurisdiction import Level
 from lianhu.notify import workflow
 from lianhu.notify.channels import Outcome, Sending
 from lianhu.notify.effects import attempts
+from lianhu.notify.policy import Policy
 from lianhu.notify.screen import Screens
 from lianhu.notify.state import CaseState
+from lianhu.notify.store import InAppRow
 from tests.conftest import MakeDatabase
 from tests.engine_toy import KEYS
 from tests.notify_desk import BARE, TEXTED
@@ -341,26 +344,54 @@ async def test_an_end_that_cannot_be_recorded_is_told_and_taken_up_by_its_deadli
         assert await notify.told() == [CASE]
 
 
-async def test_what_stands_on_a_screen_stands_with_its_attempt_or_not_at_all(
-    make_database: MakeDatabase,
-) -> None:
-    shown = await open_engine(
+@asynccontextmanager
+async def screens(url: str, rows: Rows) -> AsyncIterator[TestEngine]:
+    """Notify's engine with these screens, and nobody who would make a call."""
+    one = await open_engine(
         "notify",
-        await make_database("notify"),
+        url,
         workflow,
         {Rank.CASE: CaseState},
         BARE,
         effects=frozenset({NoticeAttempted.type_}),
-        rows=Screens(BARE),
+        rows=rows,
         keys=KEYS,
     )
     try:
-        await shown.abort(offer(OTHER))
-        await shown.take(offer(), offer())
-        rows = await shown.fetch("SELECT case_number, unit FROM in_app")
-        assert [tuple(row) for row in rows] == [(CASE, STREET)]
-        assert await shown.types(STREAM) == [ATTEMPTED, DELIVERED]
-        assert not any(done.effects for done in shown.done), "it needs no call"
-        assert await shown.verify() == []
+        yield one
     finally:
-        await shown.pool.close()
+        await one.pool.close()
+
+
+async def test_what_stands_on_a_screen_stands_with_its_attempt_or_not_at_all(
+    make_database: MakeDatabase,
+) -> None:
+    async with screens(await make_database("notify"), Screens()) as one:
+        await one.abort(offer(OTHER))
+        await one.take(offer(), offer())
+        rows = await one.fetch("SELECT case_number, unit FROM in_app")
+        assert [tuple(row) for row in rows] == [(CASE, STREET)]
+        assert await one.types(STREAM) == [ATTEMPTED, DELIVERED]
+        assert not any(done.effects for done in one.done), "it needs no call"
+        assert await one.verify() == []
+
+
+async def test_a_row_that_cannot_be_made_parks_its_event_and_no_other(
+    make_database: MakeDatabase,
+) -> None:
+    class Lost(Screens):
+        """Has no text for one of the cases."""
+
+        def of(self, event: Internal, policy: Policy) -> InAppRow | None:
+            lost = isinstance(event, NoticeAttempted) and event.case == OTHER
+            return super().of(event.model_copy(update={"template": "lost"} if lost else {}), policy)
+
+    async with screens(await make_database("notify"), Lost()) as one:
+        await one.take(offer(OTHER), offer())
+        rows = await one.fetch("SELECT case_number FROM in_app")
+        assert [row["case_number"] for row in rows] == [CASE]
+        assert await one.types(case_stream(OTHER)) == []
+        (parked,) = await one.fetch("SELECT stream, faults FROM parked")
+        assert parked["stream"] == str(case_stream(OTHER))
+        assert "template-fault" in parked["faults"]
+        assert await one.verify() == []

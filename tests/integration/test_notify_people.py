@@ -135,12 +135,12 @@ async def notify(url: str, policy: Policy) -> AsyncIterator[Notify]:
         service.states,
         policy,
         effects=CALLS,
-        rows=service.rows(policy),
+        rows=service.rows,
         keys=MASTER,
     )
     house = one.house
     vault = Vault(one.pool, house.keys, house.clock, house.metrics)
-    made = effects(one.pool, policy, vault)
+    made = effects(policy, vault)
     assert made.keys() == CALLS
     calls = Effects("notify", made, one.engine.handle, house.clock, house.metrics, 4)
     running = asyncio.create_task(calls.run())

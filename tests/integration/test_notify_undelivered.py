@@ -15,6 +15,7 @@ from lianhu.eventing.rules import EffectEnded, Message, Rank, State
 from lianhu.eventing.testing import event_record, open_engine
 from lianhu.notify import workflow
 from lianhu.notify.measures import NotifyMeasures
+from lianhu.notify.screen import Screens
 from lianhu.notify.state import CaseState, DigestState
 from lianhu.notify.store import ended_otherwise
 from lianhu.notify.undelivered import lines
@@ -41,7 +42,7 @@ async def test_a_red_notice_that_no_channel_takes_is_counted_and_listed(
     make_database: MakeDatabase,
 ) -> None:
     url = await make_database("notify")
-    one = await open_engine("notify", url, workflow, STATES, POLICY)
+    one = await open_engine("notify", url, workflow, STATES, POLICY, rows=Screens())
     one.house.clock = Still(movable=True)
     registry = CollectorRegistry()
     one.house.measures = NotifyMeasures(registry)

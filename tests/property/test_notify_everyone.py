@@ -185,7 +185,6 @@ class House(Desk):
             Board(EMAIL, False, self._out, [*outcomes]),
             Board(SMS, True, self._out, [*outcomes]),
         ]
-        self._screens = Screens(POLICY)
         self._effects = {
             WaySought: looks(POLICY, Vault()),
             NoticeAttempted: attempts(boards, POLICY, Vault()),
@@ -224,7 +223,7 @@ class House(Desk):
             self.passes(max(at - self.now, timedelta(0)), stream)
 
     def _shown(self, event: NoticeAttempted) -> bool:
-        row = self._screens.of(event)
+        row = Screens().of(event, POLICY)
         if row is not None:
             texts = {
                 Language.ZH_CN: Text(row.subject_zh, row.text_zh),

@@ -10,6 +10,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from lianhu.contracts.faults import Poison
 from lianhu.contracts.mediation import CaseOffered
 from lianhu.contracts.notify import NoticeAttempted, NoticeDelivered, WaySought
 from lianhu.contracts.parts import ContactCard, Hours
@@ -21,7 +22,6 @@ from lianhu.notify.effects import PURPOSE, attempts, looks
 from lianhu.notify.policy import Policy
 from lianhu.notify.routes import routes
 from lianhu.notify.screen import Screens
-from lianhu.notify.templates import TemplateFault
 from lianhu.privacy import Sealed
 from tests.notify_desk import BARE, CASE, DISTRICT, KEY, NOON, POLICY, SHE, STREAM, STREET, card_ref
 
@@ -303,7 +303,7 @@ def test_a_screen_shows_what_its_attempt_says_in_both_languages() -> None:
             "answer_by": NOON + POLICY.channels[IN_APP].answer_within,
         }
     )
-    row = Screens(BARE).of(shown)
+    row = Screens().of(shown, BARE)
     assert row is not None
     assert (row.notice, row.at, row.unit, row.case_number) == (ATTEMPT.notice, NOON, STREET, CASE)
     assert row.subject_en == f"Case {CASE} has its mediator"
@@ -311,14 +311,14 @@ def test_a_screen_shows_what_its_attempt_says_in_both_languages() -> None:
 
 
 def test_nothing_else_stands_on_a_screen() -> None:
-    assert Screens(POLICY).of(ATTEMPT) is None
-    assert Screens(POLICY).of(NoticeDelivered.model_validate(ATTEMPT.model_dump())) is None
+    assert Screens().of(ATTEMPT, POLICY) is None
+    assert Screens().of(NoticeDelivered.model_validate(ATTEMPT.model_dump()), POLICY) is None
 
 
 def test_a_text_that_a_release_lost_is_on_no_screen() -> None:
     lost = ATTEMPT.model_copy(update={"channel": IN_APP, "template": "case-lost"})
-    with pytest.raises(TemplateFault):
-        Screens(BARE).of(lost)
+    with pytest.raises(Poison, match="template-fault"):
+        Screens().of(lost, BARE)
 
 
 async def test_a_screen_that_cannot_be_read_at_the_moment_says_so(nowhere: asyncpg.Pool) -> None:

@@ -18,12 +18,12 @@ UNIT = unit(AudienceRole.OWNING_UNIT, DISTRICT)
 
 
 def measured(desk: Desk, late: timedelta = timedelta(0)) -> CollectorRegistry:
-    """What the engine would have counted of a desk's journal, decided so much later than dated."""
+    """What the engine would have counted of a desk's journal, committed so much later."""
     registry = CollectorRegistry()
     measures, states = NotifyMeasures(registry), dict[Stream, State | None]()
     for stream, event, at in desk.journal:
         before = states.get(stream)
-        measures.happened(Happened(stream, before, event, at, at + late))
+        measures.happened(Happened(stream, before, event, at), at + late)
         states[stream] = workflow.evolve(stream, before, event, at)
     return registry
 

@@ -349,11 +349,32 @@ def test_every_event_is_about_the_case_and_the_notice() -> None:
         assert (event.case, event.notice, event.about) == (CASE, notice.notice, "e-1")
 
 
-def test_an_attempt_on_a_screen_that_an_older_release_left_open_is_taken_up_again() -> None:
+def left_open(desk: Desk, **changed: object) -> NoticeAttempted:
+    """An attempt on a screen as an older release left it: nobody has said how it ended."""
+    attempt = shown(desk.hears(offered())).model_copy(update=changed)
+    desk.states[STREAM] = workflow.evolve(STREAM, None, attempt, desk.now)
+    return attempt
+
+
+@pytest.mark.parametrize("tries", [1, 99])
+def test_an_attempt_on_a_screen_that_an_older_release_left_open_is_taken_up_again(
+    tries: int,
+) -> None:
     case = Desk()
-    old, _ = case.hears(offered())
-    assert isinstance(old, NoticeAttempted)
-    case.states[STREAM] = workflow.evolve(STREAM, None, old, NOON)
+    old = left_open(case, attempt=tries)
     again = shown(case.passes(POLICY.channels[NoticeChannel.IN_APP].answer_within))
-    assert (again.notice, again.attempt) == (old.notice, 2)
+    assert (again.notice, again.attempt) == (old.notice, tries + 1)
+    assert case.deadlines() == []
+
+
+def test_a_text_that_only_the_older_release_had_ends_as_uncertain_or_failed() -> None:
+    within = POLICY.channels[NoticeChannel.IN_APP].answer_within
+    case = Desk()
+    left_open(case, template="case-lost")
+    only(case.passes(within), NoticeUncertain)
+    case = Desk()
+    old = left_open(case, template="case-lost")
+    put_off = only(case.outcome(old, "failed", "store-unavailable"), NoticeDeferred)
+    failed = only(case.passes(put_off.retry_at - case.now), NoticeFailed)
+    assert failed.reason == "template-fault"
     assert case.deadlines() == []

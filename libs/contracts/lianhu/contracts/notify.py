@@ -89,7 +89,10 @@ class WaySought(NoticeStep):
 
 @contract("lianhu.notify.notice-attempted.v1", Kind.EVENT, consumers=())
 class NoticeAttempted(NoticeStep):
-    """Attempt `attempt` starts after this row is committed; its outcome is another event."""
+    """Attempt `attempt` starts after this row is committed; its outcome is another event.
+
+    On a unit's screen it stands with this row, and its delivery follows at once.
+    """
 
     attempt: Annotated[int, Field(ge=1)]
     card: CardRef | None = None
@@ -153,7 +156,11 @@ class VisitAsked(Internal):
 
 @contract("lianhu.notify.notice-delivered.v1", Kind.EVENT, consumers=())
 class NoticeDelivered(NoticeEvent):
-    """The channel took the notice 已送达."""
+    """The channel took the notice 已送达.
+
+    On a unit's screen this bears the time of what is told, like all that a decision says; it stood
+    there when the row was committed.
+    """
 
     attempt: int
 

@@ -240,8 +240,9 @@ class Engine:
             metrics.journal_rows.labels(type_).inc(count)
         for kind, count in Counter(_ID.sub("", kind) for kind in done.fired).items():
             metrics.deadlines_fired.labels(kind).inc(count)
+        now = self._house.clock.now()
         for event in done.happened:
-            self._house.measures.happened(event)
+            self._house.measures.happened(event, now)
 
     def _tell(self, letter: parked.Letter) -> None:
         metrics, delivery, reason = self._house.metrics, letter.delivery, letter.reason

@@ -27,8 +27,6 @@ class Happened:
     event: Internal
     at: datetime
     """Domain time that the event bears: that of the message that led to it."""
-    done: datetime
-    """Domain time at which it was decided, however late."""
 
 
 class Part(NamedTuple):
@@ -48,8 +46,8 @@ class Measures:
     def __init__(self, registry: CollectorRegistry) -> None:
         """A service's own metrics are made here."""
 
-    def happened(self, one: Happened) -> None:
-        """Called for each event after its commit."""
+    def happened(self, one: Happened, now: datetime) -> None:
+        """Called for each event after its commit; `now`, in domain time, is when that was."""
 
     def parts(self, state: State) -> Iterable[Part]:
         """What a stream in this state adds to gauges; asked for streams of `kinds` only."""

@@ -16,7 +16,7 @@ class Rows(Protocol):
     An event that has a row starts no call outside.
     """
 
-    def of(self, event: Internal) -> Any | None:
+    def of(self, event: Internal, policy: Any) -> Any | None:
         """The row of an event; None: it has none. What it raises fails the message."""
         ...
 
@@ -28,7 +28,7 @@ class Rows(Protocol):
 class NoRows:
     """A service that keeps nothing besides."""
 
-    def of(self, event: Internal) -> None:
+    def of(self, event: Internal, policy: Any) -> None:
         """None."""
 
     async def write(self, connection: asyncpg.Connection, rows: Sequence[Any]) -> None:

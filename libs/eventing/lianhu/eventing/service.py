@@ -54,16 +54,15 @@ INDEX_KEY = "index/persons"
 """The data key that blind indexes are made with; each service has its own."""
 
 
-def _no_effects(pool: asyncpg.Pool, policy: Any, vault: Vault) -> Mapping[str, Effect]:
+_NO_ROWS = NoRows()
+
+
+def _no_effects(policy: Any, vault: Vault) -> Mapping[str, Effect]:
     return {}
 
 
 OnDatabase = Callable[[Callable[[asyncpg.Connection, Any], Awaitable[Any]]], Any]
 """Runs a piece of work on a connection to the service's database, with the settings."""
-
-
-def _no_rows(policy: Any) -> Rows:
-    return NoRows()
 
 
 def _no_commands(cli: typer.Typer, on_database: OnDatabase) -> None:
@@ -86,9 +85,9 @@ class Service:
     """Reads and checks the policy; raises ValueError with a sentence that names the hole."""
     migrations: Traversable
     measures: Callable[[CollectorRegistry], Measures] = Measures
-    effects: Callable[[asyncpg.Pool, Any, Vault], Mapping[str, Effect]] = _no_effects
-    rows: Callable[[Any], Rows] = _no_rows
-    """From the policy; for what is kept besides the journal in the same transaction."""
+    effects: Callable[[Any, Vault], Mapping[str, Effect]] = _no_effects
+    rows: Rows = _NO_ROWS
+    """What is kept besides the journal in the same transaction."""
     routes: Callable[[asyncpg.Pool], Sequence[Route]] = _no_routes
     commands: Callable[[typer.Typer, OnDatabase], None] = _no_commands
     """Adds operator's commands of its own to the command line."""
@@ -120,12 +119,11 @@ async def build_house(service: Service, settings: EngineSettings, pool: asyncpg.
             connection, INDEX_KEY, keys.wrap(DataKey.new(INDEX_KEY))
         )
     metrics = Metrics()
-    policy = service.policy(settings)
     return House(
         name=service.name,
         workflow=service.workflow,
         states=service.states,
-        policy=policy,
+        policy=service.policy(settings),
         settings=settings,
         publishers=Publishers.read(settings.publishers_file),
         keys=keys,
@@ -135,7 +133,7 @@ async def build_house(service: Service, settings: EngineSettings, pool: asyncpg.
         clock=clock,
         metrics=metrics,
         measures=service.measures(metrics.registry),
-        rows=service.rows(policy),
+        rows=service.rows,
     )
 
 
@@ -156,7 +154,7 @@ class Running:
         self._pool = pool = await database.open_pool(settings, service.name)
         self.house = house = await build_house(service, settings, pool)
         vault = Vault(pool, house.keys, house.clock, house.metrics)
-        effects = service.effects(pool, house.policy, vault)
+        effects = service.effects(house.policy, vault)
         house.effects = frozenset(effects)
         self.engine = Engine(house, pool, self._after)
         self._renewal = Renewal(house, lambda: service.policy(settings), self._take)

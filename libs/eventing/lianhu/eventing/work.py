@@ -80,7 +80,6 @@ class Work:
         """Rows of the service's own, as its `Rows` made them."""
         self.forgotten: set[str] = set()
         """References of people whose indexes go with this transaction."""
-        self._begun = house.clock.now()
         self._early: dict[int, Exception] = {}
         # not in the aggregates: each leads to all of them, and such a ring waits for the collector
         self._sealers: dict[str, Sealer] = {}
@@ -210,9 +209,9 @@ class Work:
             head = row.hash
             staged.rows.append(row)
             staged.events.append(event)
-            staged.happened.append(Happened(found.stream, staged.state, event, at, self._begun))
+            staged.happened.append(Happened(found.stream, staged.state, event, at))
             staged.state = self.house.workflow.evolve(found.stream, staged.state, event, at)
-            if (own := self.house.rows.of(event)) is not None:
+            if (own := self.house.rows.of(event, self.house.policy)) is not None:
                 staged.own.append(own)
             elif event.type_ in self.house.effects:
                 call = Call(found.stream, event, message.correlation, message.trace)

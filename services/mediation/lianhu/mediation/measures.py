@@ -7,6 +7,7 @@ of one would point at somebody.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -60,7 +61,7 @@ class MediationMeasures(Measures):
             for outcome in Outcome:
                 self._conclusions.labels(outcome, level)
 
-    def happened(self, one: Happened) -> None:
+    def happened(self, one: Happened, now: datetime) -> None:
         """A climb, an end."""
         match one.event:
             case CaseEscalated(from_level=level, missed=missed):

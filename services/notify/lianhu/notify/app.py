@@ -23,7 +23,7 @@ service = Service(
     migrations=files("lianhu.notify") / "migrations",
     measures=NotifyMeasures,
     effects=effects,
-    rows=Screens,
+    rows=Screens(),
     routes=routes,
     commands=commands,
 )

@@ -42,7 +42,7 @@ class Opens(Protocol):
         ...
 
 
-def effects(pool: asyncpg.Pool, policy: Policy, vault: Vault) -> Mapping[str, Effect]:
+def effects(policy: Policy, vault: Vault) -> Mapping[str, Effect]:
     """The effects by type of event. Raises ValueError when channels and policy disagree."""
     channels: list[Channel] = []
     if policy.lines.relay is not None:
@@ -117,8 +117,13 @@ def _answer(
     if isinstance(card, NotOpened):
         return card.slug, {}
     at = event.answer_by - policy.cards.answer_within
-    outside = [policy.channels[c].answer_within for c in policy.configured]
-    match way(card, at, max(outside), event.tried, policy.configured, policy.quiet):
+    outside = [
+        policy.channels[channel].answer_within
+        for channel in policy.configured
+        if channel is not NoticeChannel.IN_APP
+    ]
+    longest = max(outside, default=timedelta(0))
+    match way(card, at, longest, event.tried, policy.configured, policy.quiet):
         case Go(channel):
             return None, {"channel": channel.value}
         case Wait(until, reason):

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from lianhu.contracts.base import Line
 from lianhu.contracts.faults import Slug
@@ -18,7 +26,13 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Channels = Annotated[tuple[NoticeChannel, ...], Field(min_length=1)]
+def _distinct(channels: tuple[NoticeChannel, ...]) -> tuple[NoticeChannel, ...]:
+    if len({*channels}) < len(channels):
+        raise ValueError("a channel is named twice")
+    return channels
+
+
+Channels = Annotated[tuple[NoticeChannel, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Told(_Model):
@@ -47,7 +61,7 @@ class Suppressed(_Model):
     """This role would be told but for the reason; an event says so each time."""
 
     suppressed: Slug
-    channels: tuple[NoticeChannel, ...] = ()
+    channels: Annotated[tuple[NoticeChannel, ...], AfterValidator(_distinct)] = ()
 
 
 class Silent(_Model):

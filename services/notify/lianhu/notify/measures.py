@@ -7,6 +7,8 @@ that there was no attempt.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Histogram
 
 from lianhu.contracts.notify import (
@@ -36,7 +38,7 @@ class NotifyMeasures(Measures):
         for outcome in ("delivered", "failed", "suppressed", "uncertain"):
             self._red.labels(outcome)  # an increase from nothing is none that Prometheus sees
 
-    def happened(self, one: Happened) -> None:
+    def happened(self, one: Happened, now: datetime) -> None:
         """A notice ended."""
         match one.event:
             case NoticeDelivered(notice=notice):
@@ -54,4 +56,4 @@ class NotifyMeasures(Measures):
             return
         begun = pending.step.begun
         if begun is not None:
-            self._red.labels(outcome).observe(max((one.done - begun).total_seconds(), 0))
+            self._red.labels(outcome).observe(max((now - begun).total_seconds(), 0))

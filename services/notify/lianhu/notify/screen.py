@@ -7,31 +7,33 @@ from collections.abc import Sequence
 import asyncpg
 
 from lianhu.contracts.base import Internal
+from lianhu.contracts.faults import Poison
 from lianhu.contracts.notify import NoticeAttempted
 from lianhu.contracts.vocabulary import Language, NoticeChannel
 from lianhu.notify.policy import Policy
 from lianhu.notify.store import InAppRow, put
+from lianhu.notify.templates import TemplateFault
 
 
 class Screens:
     """The rows of attempts by this channel. A further attempt finds its row and adds none."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-
-    def of(self, event: Internal) -> InAppRow | None:
-        """What the unit reads. Raises `TemplateFault` where a release has lost the text."""
+    def of(self, event: Internal, policy: Policy) -> InAppRow | None:
+        """What the unit reads. Raises `Poison` for a text that cannot be made."""
         if not isinstance(event, NoticeAttempted) or event.channel is not NoticeChannel.IN_APP:
             return None
         if event.unit is None:
             raise ValueError("a screen without a unit")
-        zh, en = (
-            self._policy.templates.text(event.template, language, event.params)
-            for language in (Language.ZH_CN, Language.EN)
-        )
+        try:
+            zh, en = (
+                policy.templates.text(event.template, language, event.params)
+                for language in (Language.ZH_CN, Language.EN)
+            )
+        except TemplateFault as fault:
+            raise Poison(fault.slug) from fault
         return InAppRow(
             notice=event.notice,
-            at=event.answer_by - self._policy.channels[NoticeChannel.IN_APP].answer_within,
+            at=event.answer_by - policy.channels[NoticeChannel.IN_APP].answer_within,
             unit=event.unit,
             role=event.role.value,
             case_number=event.case or "",

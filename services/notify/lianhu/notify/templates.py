@@ -111,6 +111,10 @@ class Templates:
         """The facts that a template names in any language; KeyError for an unknown one."""
         return self._needs[name]
 
+    def makes(self, name: str, params: Mapping[str, str]) -> bool:
+        """Whether there is such a template, and all that it names is given."""
+        return name in self._needs and self._needs[name] <= params.keys()
+
     def text(self, name: str, language: Language, params: Mapping[str, str]) -> Text:
         """The text for one notice. Raises TemplateFault."""
         template = self._templates.get((language, name))

@@ -18,6 +18,7 @@ from lianhu.contracts.vocabulary import NoticeChannel
 from lianhu.eventing.rules import Deadline, DeadlineReached, EffectEnded
 from lianhu.notify.policy import Policy
 from lianhu.notify.state import Notices, Pending, Stage
+from lianhu.notify.templates import TemplateFault
 from lianhu.notify.ways import NOTHING_LEFT
 from lianhu.notify.workflow.notices import (
     attempted,
@@ -132,8 +133,11 @@ def _failed(
 
 def _unknown(pending: Pending, state: Notices, now: datetime, policy: Policy) -> Iterator[Internal]:
     """The attempt may have had its effect: only a channel that tells doubles apart tries again."""
-    channel = policy.channels[_channel(pending)]
-    if channel.idempotent and pending.tries < channel.attempts:
+    name = _channel(pending)
+    channel = policy.channels[name]
+    # on a screen, where an older release left it open, the next attempt is the last in any case
+    again = channel.idempotent and pending.tries < channel.attempts
+    if again or name is NoticeChannel.IN_APP:
         yield from _onward(pending, state, now, policy)
     else:
         yield from _uncertain(pending, now, policy)
@@ -145,8 +149,21 @@ def _onward(pending: Pending, state: Notices, now: datetime, policy: Policy) -> 
         # to be asked again while still being sought means that no answer came
         vain = pending.vain + (pending.stage is Stage.SEEKING)
         yield from _seek(pending, state, now, policy, pending.step.tried, vain)
+    elif _lost(pending, policy):
+        if pending.doubt or pending.stage is Stage.SENDING:
+            yield from _uncertain(pending, now, policy)
+        else:
+            reason = TemplateFault.slug
+            yield NoticeFailed(**head(pending.step), attempt=pending.attempt, reason=reason)
     else:
         yield from handed(pending.step, pending.attempt + 1, _channel(pending), now, policy)
+
+
+def _lost(pending: Pending, policy: Policy) -> bool:
+    """Whether a screen's text, begun by an older release, is not among this one's."""
+    step = pending.step
+    on_screen = step.channel is NoticeChannel.IN_APP
+    return on_screen and not policy.templates.makes(step.template, step.params)
 
 
 def _seek(
