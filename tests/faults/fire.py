@@ -155,10 +155,10 @@ class Fire:
     def _judge(self, line: Line, *, afresh: bool) -> None:
         ground = self._ground
         try:
-            if not line.broke:
-                ground.load.rest(WELL)
+            # also where it broke: what is still on its way would be found as lost
+            ground.load.rest(WELL)
         except Unexpected as error:
-            line.broke = str(error)
+            line.broke = line.broke or str(error)
         try:
             self.verdict = verdict = ground.judge(afresh=afresh)
         except (Unreadable, OSError, asyncpg.PostgresError) as error:
