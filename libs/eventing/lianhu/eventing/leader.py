@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from time import monotonic
 
 import asyncpg
@@ -192,29 +191,22 @@ class Leader:
         if lag <= 0 or mark.at is None:
             return False
         horizon = house.clock.domain(mark.at)
-        # what was handled by then stays handled: one look is good for all that is due by it
-        while await self._fire(horizon):
-            if monotonic() - looked[0] >= _LOOK_SECONDS:
-                return True
-        return False
-
-    async def _fire(self, horizon: datetime) -> bool:
-        """Fire the first of what is due by then; whether more may be."""
         async with self._pool.acquire() as connection:
             found = await aggregates.due(connection, horizon, _DUE)
-        if found:
-            await self._engine.handle(
-                [
-                    Delivery(
-                        Origin.ENGINE,
-                        self._house.name,
-                        utc_now(),
-                        horizon=horizon,
-                        touched=(Stream.parse(name),),
-                    )
-                    for name, _ in found
-                ]
-            )
+        if not found:
+            return False
+        await self._engine.handle(
+            [
+                Delivery(
+                    Origin.ENGINE,
+                    house.name,
+                    utc_now(),
+                    horizon=horizon,
+                    touched=(Stream.parse(name),),
+                )
+                for name, _ in found
+            ]
+        )
         return len(found) == _DUE
 
     def _show(self, mark: Mark, progress: Progress, stalls: Stalls) -> None:
