@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from operator import attrgetter
 from secrets import token_hex
 from typing import Any
 
@@ -313,6 +314,19 @@ async def test_a_topic_made_after_the_start_is_read(broker: str) -> None:
         await hands.reach(5)
         assert len(held(consumer)) == 2
     assert hands.handled == [(0, offset) for offset in range(5)]
+
+
+@pytest.mark.parametrize("part", ["_coordinator._coordination_task", "_fetcher._fetch_task"])
+async def test_a_part_of_the_client_that_ends_is_told(broker: str, part: str) -> None:
+    """FastStream asks such a client again and again, in silence: so the process has to end."""
+    name = stem()
+    await make_topic(broker, name)
+    async with consuming(broker, name, Hands()) as consumer:
+        await until_true(lambda: consumer.assigned, "its place in the group")
+        watching = asyncio.create_task(consumer.watch())
+        attrgetter(part)(consumer._client).cancel()
+        with pytest.raises(RuntimeError, match="the Kafka client lost its "):
+            await asyncio.wait_for(watching, 10)
 
 
 async def test_a_server_that_is_not_there_leaves_the_others_to_be_asked(broker: str) -> None:

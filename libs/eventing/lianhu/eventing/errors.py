@@ -22,6 +22,9 @@ BROKEN_OFF = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 farewell and not the end: it finds itself in a state that it did not expect, and says so."""
 
 
+_TOO_LATE = "the handler is closed"
+
+
 class LimitReached(Transient):
     """Too many messages failed: the batch is rolled back and the service stands still."""
 
@@ -44,8 +47,15 @@ class Incomplete(Exception):
     """The locks taken do not cover what the states name."""
 
 
+def written_too_late(error: BaseException) -> bool:
+    """Whether the event loop (uvloop) says that a connection ended before it was written to."""
+    return type(error) is RuntimeError and str(error).endswith(_TOO_LATE)
+
+
 def passes(error: BaseException) -> bool:
     """Whether trying again later is right."""
+    if written_too_late(error):
+        return True
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return True  # a migration changed a type beneath us; the next try asks for it anew
     if isinstance(error, asyncpg.PostgresError):
@@ -64,4 +74,5 @@ __all__ = [
     "ShapeFromTheFuture",
     "Transient",
     "passes",
+    "written_too_late",
 ]

@@ -37,6 +37,15 @@ class Client(AIOKafkaConsumer):  # type: ignore[misc]
         await super().start()
         self._fetcher._get_actions_per_node = paced(self._fetcher._get_actions_per_node, self._pace)
 
+    def died(self) -> str | None:
+        """Which of its own tasks ended by itself, if one did: then it reads nothing any more."""
+        coordinator, fetcher = self._coordinator, self._fetcher
+        if self._closed or coordinator is None or fetcher is None:
+            return None
+        tasks = {"its place in the group": coordinator._coordination_task}
+        tasks["its fetches"] = fetcher._fetch_task
+        return next((name for name, task in tasks.items() if task.done()), None)
+
     async def getmany(
         self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
     ) -> Any:

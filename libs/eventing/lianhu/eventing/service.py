@@ -263,6 +263,7 @@ class Running:
             asyncio.create_task(self._leader.run(), name="leader"),
             asyncio.create_task(self._effects.run(), name="effects"),
             asyncio.create_task(self._renewal.run(), name="renewal"),
+            asyncio.create_task(self.consumer.watch(), name="consumer"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)

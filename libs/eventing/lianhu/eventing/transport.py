@@ -7,7 +7,9 @@
 - `auto_offset_reset` would be `latest`, the assignor is round robin. After a look in vain it sleeps
   for as long as it had waited, 200 ms, and what comes then waits: so our client does the waiting.
 - Its rebalance listener does nothing; ours waits for the running batch.
-- The Kafka client under it stops for ever at a header name that is not UTF-8: see `records.py`.
+- The Kafka client under it stops for ever at a header name that is not UTF-8: see `records.py`;
+  and when it writes to a connection at the moment of its end: see `sending.py`.
+- When a task of that client ends, it asks it again every five seconds, for ever and in silence.
 """
 
 from __future__ import annotations
@@ -36,14 +38,16 @@ from lianhu.eventing.connection import Access, Protocol
 from lianhu.eventing.errors import passes
 from lianhu.eventing.fetching import Client
 from lianhu.eventing.metrics import Metrics
-from lianhu.eventing.records import install
+from lianhu.eventing.records import install as read_leniently
+from lianhu.eventing.sending import install as tell_of_closed_connections
 from lianhu.eventing.settings import EngineSettings
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
 log = structlog.get_logger(__name__)
-install()
+read_leniently()
+tell_of_closed_connections()
 
 Records = Sequence[ConsumerRecord[bytes, bytes]]
 OnRecords = Callable[[Records], Awaitable[None]]
@@ -58,6 +62,7 @@ _FETCHED = 256 * 1024
 _BLIND_MS = 1
 """So long FastStream sleeps after it looked in vain; to wait for a record is the client's part."""
 _REVOKE_SECONDS = 3.0
+_LOOK_SECONDS = 1.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -148,6 +153,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def failing(self) -> bool:
         """Whether the last batch could not be handled."""
         return self._failures > 0
+
+    async def watch(self) -> None:
+        """Until cancelled. Raises RuntimeError when a part of the Kafka client ended by itself."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            client = self._client
+            if not self._closing and isinstance(client, Client) and (part := client.died()):
+                raise RuntimeError(f"the Kafka client lost {part}")
 
     async def _on_message(self, message: Any) -> None:
         records: Records = message
