@@ -67,6 +67,7 @@ def _texted(policy: Policy) -> Policy:
 
 TEXTED = _texted(POLICY)
 """The same, but a street hears of an offer by a text message only, at its own duty contact."""
+SMS, EMAIL = NoticeChannel.SMS, NoticeChannel.EMAIL
 KEY = DataKey.new(str(STREAM))
 BY = Officer(officer="o-7", post=Post.MEDIATOR, unit=STREET)
 
@@ -264,3 +265,11 @@ def shown(events: Sequence[Internal]) -> NoticeAttempted:
     assert attempt.channel is NoticeChannel.IN_APP
     assert (delivered.notice, delivered.attempt) == (attempt.notice, attempt.attempt)
     return attempt
+
+
+def sought(desk: Desk, *audience: Audience) -> WaySought:
+    return first(desk.hears(accepted(*audience or (her(),))), WaySought)
+
+
+def attempted(desk: Desk, channel: NoticeChannel = SMS) -> NoticeAttempted:
+    return only(desk.looked(sought(desk), channel=channel), NoticeAttempted)
