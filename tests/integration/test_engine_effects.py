@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
+from typing import ClassVar
 
 import asyncpg
 import pytest
@@ -374,6 +375,24 @@ async def test_what_stands_on_a_screen_stands_with_its_attempt_or_not_at_all(
         assert await one.types(STREAM) == [ATTEMPTED, DELIVERED]
         assert not any(done.effects for done in one.done), "it needs no call"
         assert await one.verify() == []
+
+
+async def test_a_row_is_made_by_the_policy_as_it_stands_now(make_database: MakeDatabase) -> None:
+    """Policy and publishers are read anew while a service runs."""
+
+    class Seen(Screens):
+        """Keeps by which policies it was asked."""
+
+        policies: ClassVar[set[str]] = set()
+
+        def of(self, event: Internal, policy: Policy) -> InAppRow | None:
+            self.policies.add(policy.version)
+            return super().of(event, policy)
+
+    async with screens(await make_database("notify"), Seen()) as one:
+        one.house.policy = replace(BARE, version="renewed")
+        await one.take(offer())
+        assert Seen.policies == {"renewed"}
 
 
 async def test_a_row_that_cannot_be_made_parks_its_event_and_no_other(

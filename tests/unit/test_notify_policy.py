@@ -205,6 +205,12 @@ def test_an_entry_that_tells_the_wrong_ones_or_in_the_wrong_words(
     assert hole in sentence
 
 
+def test_a_channel_that_is_named_twice(house: House) -> None:
+    twice = {"template": "case-accepted", "channels": ["in-app", "in-app"]}
+    house.change(telling("owning-unit", twice))
+    assert "owning-unit.template.channels: Value error, a channel is named twice" in house.hole()
+
+
 def test_a_neutral_text_that_names_a_fact(house: House) -> None:
     for language in ("zh-CN", "zh-Hant", "en"):
         house.write(f"{language}/neutral/news.txt", "A note\nSomething new in {{ case }}.\n")
