@@ -229,7 +229,9 @@ class Running:
             )
         )
         await server.serve()
-        if not server.started or self._died:
+        if server.left:
+            await self._close()
+        if not server.started or self._died or server.left:
             raise SystemExit(1)
 
     def _take(self, publishers: Publishers) -> None:
@@ -301,10 +303,21 @@ def _described(service: str, publishers: Publishers) -> dict[str, Any]:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but a stop that was asked for ends by returning.
+    """Uvicorn, but a stop that was asked for ends by returning, and it does not outlive the rest.
 
-    Uvicorn's own raises the signal once more: the process would end by it, and not with 0.
+    Uvicorn's own raises the signal once more: the process would end by it, and not with 0. And it
+    goes on to serve when the application has ended: FastStream starts its broker besides, and where
+    that fails nothing would be read, by a process that answers.
     """
+
+    left = False
+    """Whether the application ended by itself."""
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop."""
+        stop = await super().on_tick(counter)
+        self.left = not stop and self.lifespan.shutdown_event.is_set()
+        return stop or self.left
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -331,7 +344,7 @@ async def _await_kafka(settings: EngineSettings) -> None:
     """The web server starts before the consumer, so the broker is waited for here."""
     async for attempt in AsyncRetrying(
         stop=stop_after_delay(60),
-        wait=wait_exponential_jitter(0.2, 5.0),
+        wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
         retry=retry_if_exception(passes),
         reraise=True,
     ):
