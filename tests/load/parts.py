@@ -39,13 +39,13 @@ class Setting:
 
 SHORT = Setting(
     rounds=2,
-    commands=10_000,
+    commands=8_000,
     cases=4_000,
     present=100_000,
     pending=100_000,
     due=10_000,
-    waiting=20_000,
-    seconds=8.0,
+    waiting=10_000,
+    seconds=6.0,
     calm_seconds=15.0,
     paid=20,
 )
