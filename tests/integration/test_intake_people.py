@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import fields as fields_of
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -249,7 +248,7 @@ async def test_receipts_differ_in_nothing_but_ids_and_all_leave_in_one_transacti
         for row in rows:
             body = json.loads(row["body"])
             assert (len(body.pop("receipt")), body.pop("report")) == (32, row["causation"])
-            found = Row(**{field.name: row[field.name] for field in fields_of(Row)})
+            found = Row(**{name: row[name] for name in Row._fields})
             (_, (topic, key, headers)) = relay.records(found, row["wrapped"])
             assert key.decode() == row["causation"]
             shown = dict(headers)

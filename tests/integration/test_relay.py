@@ -8,7 +8,6 @@ import json
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 
@@ -52,7 +51,7 @@ def row(stream: str, version: int, body: str = "{}", **more: str | None) -> Row:
         body=body,
         hash=journal.chain(stream, version, id_, "t", WHEN, None, body, None),
     )
-    return replace(given, **more)  # type: ignore[arg-type]
+    return given._replace(**more)  # type: ignore[arg-type]
 
 
 class Office:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -94,7 +94,7 @@ class Steps:
 
     def decide(self, message: Message) -> Row:
         """One event, as every command of this load has, on the state as it is stored."""
-        message = replace(message, publisher=self._publisher)
+        message = message._replace(publisher=self._publisher)
         (stream,) = workflow.touches(message, self._ids)
         name = str(stream)
         with self._engine.connect() as connection:

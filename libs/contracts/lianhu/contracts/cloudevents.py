@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -23,7 +23,6 @@ _REQUIRED = ("id", "source", "type", "specversion")
 _CONTEXT = (*_REQUIRED, "time", "subject", "datacontenttype", "dataschema")
 _LIMITS = {"id": 128, "source": 256, "type": 200, "subject": 200}
 _MAX_ATTRIBUTE = 1024
-_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 # CloudEvents forbids control characters in attributes; a NUL cannot be stored as text either.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # RFC 3339 with an offset: pydantic alone takes "12" for twelve seconds after 1970.
@@ -33,13 +32,12 @@ _TIME = TypeAdapter(AwareDatetime)
 Headers = Iterable[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The context attributes of one message and its data as bytes of JSON."""
 
     attributes: Mapping[str, str]
     data: bytes
-    faults: tuple[Fault, ...] = field(default=())
+    faults: tuple[Fault, ...] = ()
 
     def get(self, name: str) -> str | None:
         """An attribute or extension, or None where it is missing or was faulty."""
@@ -63,9 +61,7 @@ def read(headers: Headers, value: bytes | None) -> Envelope:
     content_type = ""
     unusable: set[str] = set()
     for key, raw in headers:
-        if key == "content-type":
-            content_type = (raw or b"").decode("latin-1").split(";")[0].strip().lower()
-        elif key.startswith("ce_"):
+        if key.startswith("ce_"):
             name = key[3:]
             if name in attributes or name in unusable:
                 _add(faults, _path(name), "repeated")
@@ -75,6 +71,8 @@ def read(headers: Headers, value: bytes | None) -> Envelope:
                 attributes[name] = text
             else:
                 unusable.add(name)
+        elif key == "content-type":
+            content_type = (raw or b"").decode("latin-1").split(";")[0].strip().lower()
     if content_type == STRUCTURED:
         return _structured(value, faults)
     if content_type not in ("", JSON):
@@ -126,12 +124,17 @@ def _check(attributes: dict[str, str], faults: list[Fault]) -> None:
     if attributes.get("specversion", "1.0") != "1.0":
         _add(faults, "ce:specversion", "unsupported-version")
     for name in ("id", "type"):
-        if (text := attributes.get(name)) and not _PRINTABLE.fullmatch(text):
+        if (text := attributes.get(name)) and not _is_plain(text):
             _add(faults, _path(name), "not-printable-ascii")
             del attributes[name]
     if (time := attributes.get("time")) is not None and not _is_moment(time):
         _add(faults, "ce:time", "malformed")
         del attributes["time"]
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is of printable ASCII without a space."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _is_moment(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -94,7 +95,11 @@ class Publishers(BaseModel):
 
     def get(self, name: str) -> Publisher | None:
         """By name."""
-        return next((p for p in self.publishers if p.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Publisher]:
+        return {publisher.name: publisher for publisher in self.publishers}
 
 
 def public_pattern(service: str) -> str:
@@ -106,6 +111,7 @@ def public_pattern(service: str) -> str:
     return rf"^{service}\.{kinds}\.[a-z][a-z0-9-]+\.v1$"
 
 
+@lru_cache(maxsize=4096)
 def publisher_of(topic: str) -> str | None:
     """The publisher whose public topic this is, or None for an internal topic."""
     parts = topic.split(".")
@@ -114,6 +120,10 @@ def publisher_of(topic: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def kind_of(topic: str) -> Kind:
     """Which kind of message a topic carries."""
-    return {"reports": Kind.REPORT, "commands": Kind.COMMAND}.get(topic.split(".")[1], Kind.EVENT)
+    return _KINDS.get(topic.split(".")[1], Kind.EVENT)
+
+
+_KINDS = {"reports": Kind.REPORT, "commands": Kind.COMMAND}

@@ -64,8 +64,6 @@ class Reader:
         value = record.value
         at = from_ms(record.timestamp)
         delivery = Delivery(Origin.BROKER, record.topic, at, record)
-        # a space cannot stand in a given id, so a position is never mistaken for one
-        delivery.identity = f" {record.partition}/{record.offset}"
         if value is not None and len(value) > MAX_BODY:
             envelope = Envelope({}, b"", (Fault(path="", slug="too-large"),))
             if not _structured(record):
@@ -74,26 +72,30 @@ class Reader:
         else:
             envelope = read(record.headers, value)
         faults = list(envelope.faults)
-        if envelope.id:
-            delivery.identity = delivery.named = envelope.id
-        delivery.type = envelope.type if envelope.type in _KNOWN else None
-        delivery.digest = sha256(
-            b"%s\n%s" % ((envelope.type or "").encode(), value or b"")
-        ).digest()
+        get = envelope.attributes.get
+        if given := get("id"):
+            delivery.identity = delivery.named = given
+        else:
+            # a space cannot stand in a given id, so a position is never mistaken for one
+            delivery.identity = f" {record.partition}/{record.offset}"
+        type_ = get("type") or ""
+        delivery.type = type_ if type_ in _KNOWN else None
+        delivery.digest = sha256(b"%s\n%s" % (type_.encode(), value or b"")).digest()
         delivery.publisher = publisher = self._publisher(name)
         if publisher is None:
             faults.append(Fault(path="", slug="unknown-publisher"))
-        if _RESERVED.match(envelope.get("source") or ""):
+        if _RESERVED.match(get("source", "")):
             faults.append(Fault(path="ce:source", slug="reserved"))
         kind = kind_of(record.topic)
         delivery.command = kind is Kind.COMMAND
         contract = None
-        if envelope.type:
-            contract = self._accepted(envelope.type, kind, faults)
+        if type_:
+            contract = self._accepted(type_, kind, faults)
             if contract is not None and publisher and publisher.kind not in contract.senders:
                 faults.append(Fault(path="ce:type", slug="not-of-this-publisher"))
         data = None
-        if contract is not None and not any(fault.path == "" for fault in envelope.faults):
+        unread = envelope.faults and any(fault.path == "" for fault in envelope.faults)
+        if contract is not None and not unread:
             data, wrong = decode(contract.model, envelope.data)
             faults += wrong
         delivery.faults = tuple(faults)
@@ -106,8 +108,8 @@ class Reader:
                 time=self._clock.domain(at),
                 source=name,
                 publisher=publisher,
-                correlation=_bounded(envelope.get("correlationid")) or identity,
-                trace=_bounded(envelope.get("traceparent")),
+                correlation=_bounded(get("correlationid")) or identity,
+                trace=_bounded(get("traceparent")),
             )
         return delivery
 

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from struct import Struct
+from typing import NamedTuple
 
 import asyncpg
 
-_COLUMNS = (
-    "stream",
-    "version",
-    "epoch",
-    "id",
-    "type",
-    "time",
-    "causation",
-    "correlation",
-    "trace",
-    "answers",
-    "body",
-    "hash",
-)
-_SELECT = f"SELECT {', '.join(_COLUMNS)}, seq FROM journal"  # noqa: S608 - names of our own
 # One lock for all appends of a database: so `seq` is the order of commits, and a reader that has
 # seen a row will never find one before it.
 APPEND_LOCK = 0x6C69616E_01
 _LENGTH = Struct(">I")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One thing that happened. `body` is JSON text, kept to the byte; `hash` covers all of it."""
 
     stream: str
@@ -48,6 +32,10 @@ class Row:
     body: str
     hash: bytes
     seq: int = 0
+
+
+_COLUMNS = Row._fields[:-1]
+_SELECT = f"SELECT {', '.join(Row._fields)} FROM journal"  # noqa: S608 - names of our own
 
 
 def chain(
@@ -97,23 +85,7 @@ async def append(connection: asyncpg.Connection, rows: Sequence[Row]) -> None:
     await connection.copy_records_to_table(
         "journal",
         columns=_COLUMNS,
-        records=[
-            (
-                row.stream,
-                row.version,
-                row.epoch,
-                row.id,
-                row.type,
-                row.time,
-                row.causation,
-                row.correlation,
-                row.trace,
-                row.answers,
-                row.body,
-                row.hash,
-            )
-            for row in rows
-        ],
+        records=[row[: len(_COLUMNS)] for row in rows],
     )
 
 

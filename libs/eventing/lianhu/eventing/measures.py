@@ -8,7 +8,6 @@ outcomes, pools; never an id, a name or a text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -18,8 +17,7 @@ from lianhu.contracts.base import Internal
 from lianhu.eventing.rules import Rank, State, Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(NamedTuple):
     """An event that was committed, and the state of its stream just before it."""
 
     stream: Stream

@@ -105,7 +105,7 @@ class Relay:
         if not found:
             return False
         cursor: int = found[0][14]
-        rows = [Row(*record[:13]) for record in found]
+        rows = [Row._make(record[:13]) for record in found]
         work = asyncio.create_task(self._publish(rows, [record[13] for record in found], cursor))
         try:
             await self._beside(work, connection)

@@ -106,8 +106,7 @@ class EffectEnded(Internal):
     """What the call found out besides, as slugs and moments; never personal data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message as rules see it.
 
     `time` is domain time: the broker's append time of a public message, the producer's time of an

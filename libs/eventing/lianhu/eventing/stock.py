@@ -93,11 +93,16 @@ class Stock:
             gauge.labels(*labels).set(self._sums[gauge, labels])
 
     async def _take(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
-        others = [row["stream"] for row in rows if self._is_of_another_release(row)]
+        streams = [Stream.parse(row["stream"]) for row in rows]
+        others = [
+            row["stream"]
+            for row, stream in zip(rows, streams, strict=True)
+            if row["state"] is not None and row["shape"] != self._house.shape(stream.kind)
+        ]  # folded anew, as they are wherever their streams are touched
         passed = await journal.passed_over(connection) if others else frozenset[str]()
         journals = await journal.of_streams(connection, others)
-        for row in rows:
-            name, stream = row["stream"], Stream.parse(row["stream"])
+        for row, stream in zip(rows, streams, strict=True):
+            name = row["stream"]
             try:
                 state = (
                     self._house.fold(stream, journals[name], passed)
@@ -115,8 +120,3 @@ class Stock:
                 self._sums[part.gauge, part.labels] += part.amount
             if parts:
                 self._parts[name] = _shared(parts)
-
-    def _is_of_another_release(self, row: asyncpg.Record) -> bool:
-        """Whether the state is folded anew, as it is wherever its stream is touched."""
-        kind = Stream.parse(row["stream"]).kind
-        return row["state"] is not None and row["shape"] != self._house.shape(kind)

@@ -337,6 +337,8 @@ class Turns:
 
     def _release(self, found: Aggregate, source: str) -> None:
         """Something of this stream was handled: what waits behind it may be tried."""
+        if not self._waiting and not self._held:
+            return
         known = found.text is not None if not found.parsed else found.state is not None
         for pair in self._waiting.keys() | self._held:
             # a case that is known wakes the commands that waited for it, on whatever topic

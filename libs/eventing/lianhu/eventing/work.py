@@ -119,10 +119,12 @@ class Work:
         return self._early.get(id(delivery))
 
     def _widen(self, delivery: Delivery, message: Message) -> bool:
-        more = [*self.house.workflow.touches_more(message, self.states(delivery))]
+        more = self.house.workflow.touches_more(message, self.states(delivery))
         if delivery.horizon is not None:
             # which deadline is due is known under the lock only: what it names by itself comes late
             more = [*self.house.workflow.touches(message, delivery.ids), *more]
+        if not more:
+            return True
         new = [stream for stream in dict.fromkeys(more) if stream not in delivery.touched]
         delivery.touched += tuple(new)
         return self.asked.issuperset(new)
@@ -268,26 +270,22 @@ class Work:
             causation, publisher = delivery.identity.strip() or causation, delivery.publisher
         contract = REGISTRY.get(type_)
         id_ = token_hex(16)
+        answers = to
+        if not to and publisher is not None and contract is not None:
+            answers = publisher.name if publisher.kind in contract.answers else None
         return journal.Row(
-            stream=name,
-            version=version,
-            epoch=self.house.epoch,
-            id=id_,
-            type=type_,
-            time=at,
-            causation=causation,
-            correlation=cause.correlation if cause is not None else causation,
-            trace=cause.trace if cause is not None else None,
-            answers=to
-            or (
-                publisher.name
-                if publisher is not None
-                and contract is not None
-                and publisher.kind in contract.answers
-                else None
-            ),
-            body=body,
-            hash=journal.chain(name, version, id_, type_, at, causation, body, head),
+            name,
+            version,
+            self.house.epoch,
+            id_,
+            type_,
+            at,
+            causation,
+            cause.correlation if cause is not None else causation,
+            cause.trace if cause is not None else None,
+            answers or None,
+            body,
+            journal.chain(name, version, id_, type_, at, causation, body, head),
         )
 
     def take(self, found: Aggregate, rows: Sequence[journal.Row]) -> None:
