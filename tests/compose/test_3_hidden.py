@@ -79,7 +79,8 @@ def packed(*command: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is not None:
                     yield member, content
-        assert packing.stdout.read() == b""
+        # an archive ends with zeros, and how many of them were read depends on its size
+        assert not packing.stdout.read().strip(b"\0")
     assert packing.returncode == 0
 
 
