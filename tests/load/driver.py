@@ -67,7 +67,7 @@ class Life:
 
 @dataclass
 class Driver:
-    """Lives of one script at one chain. `close` it."""
+    """Lives of one script at a time at one chain. `close` it."""
 
     bootstrap: str
     script: Script
@@ -117,6 +117,14 @@ class Driver:
         """Let go."""
         self._producer.flush(10)
         self._consumer.close()
+
+    def turn_to(self, script: Script) -> None:
+        """From now on lives of another script, of people who are not known yet.
+
+        Raises `Astray` when one is under way.
+        """
+        self.check()
+        self.script = script
 
     def begin_at(self, moments: Iterable[float]) -> None:
         """Begin a life at each of these, the earliest first."""

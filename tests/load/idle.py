@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tests.load.lives import Window, bench, told
 from tests.load.scripts import SHORT, Script
 
+CALM = 50.0
+"""Reports a second that a chain hardly notices."""
 REPORTED = Script(
     "reported", SHORT.report, (), Counter({"case-opened": 1, "case-offered": 1}), closes=False
 )
@@ -27,7 +29,7 @@ class Idle:
         return self.window.kept
 
 
-def idle(rate: float = 50.0, seconds: float = 30.0, say: Callable[[str], None] = print) -> Idle:
+def idle(rate: float = CALM, seconds: float = 30.0, say: Callable[[str], None] = print) -> Idle:
     """Reports at this rate; `window.noticed` is the answer. Raises `NotKept` or `Astray`."""
     with bench(REPORTED, say) as made:
         window = made.window(rate, seconds)

@@ -1,32 +1,43 @@
-"""Whole lives, a calm chain and several processes as parts of the bench."""
+"""Whole lives, a calm chain among them, and several processes as parts of the bench."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.load import meter
-from tests.load.idle import idle
-from tests.load.lives import Lives, Window, lives
+from tests.load.idle import CALM, REPORTED
+from tests.load.lives import Lives, Window, bench, climb, told
 from tests.load.money import money
 from tests.load.parts import Finding, Goal, Say, Setting, at_least, at_most
 from tests.load.replicas import Replicas, replicas
-from tests.load.scripts import FULL, SHORT, Script
+from tests.load.scripts import FULL, SHORT
 
 _SUSTAINED = at_least(370)
 _NOTICED = at_most(0.150)
 
 
-class LivesOf:
-    """Lives of one script at rising rates, then their latencies below what is sustained."""
+class Alive:
+    """Lives at rising rates and their latencies, short ones and full ones; then a calm chain.
 
-    def __init__(self, script: Script, goal: Goal | None = None) -> None:
-        self._script = script
-        self._goal = goal
-        self.name = f"{script.name} lives"
+    One chain for all, and judged at the end.
+    """
+
+    name = "lives"
 
     def run(self, setting: Setting, say: Say) -> Sequence[Finding]:
         """As the setting says, once."""
-        return [*_of_lives(lives(self._script, (), setting.seconds, say), self._goal)]
+        found: list[Finding] = []
+        with bench(SHORT, say, also=(FULL,)) as made:
+            for script, goal in ((SHORT, _SUSTAINED), (FULL, None)):
+                made.driver.turn_to(script)
+                found += _of_lives(climb(made, (), setting.seconds, say), goal)
+            made.driver.turn_to(REPORTED)
+            window = made.window(CALM, setting.calm_seconds)
+            say(told(window))
+            found += _latencies(f"report to first notice at {CALM:g}/s", window, noticed=True)
+            say("judging what became of them")
+            made.judged()
+        return found
 
 
 class Paid:
@@ -43,17 +54,6 @@ class Paid:
         ]
 
 
-class Calm:
-    """A chain with little to do."""
-
-    name = "nearly idle"
-
-    def run(self, setting: Setting, say: Say) -> Sequence[Finding]:
-        """50 reports a second for so long."""
-        window = idle(seconds=setting.calm_seconds, say=say).window
-        return [*_latencies("report to first notice at 50/s", window, noticed=True)]
-
-
 class Processes:
     """Mediation with one, two and three processes."""
 
@@ -66,13 +66,14 @@ class Processes:
 
 
 def _of_lives(found: Lives, goal: Goal | None) -> Iterator[Finding]:
-    yield Finding("sustained", (found.sustained or 0.0,), "lives/s", goal)
-    yield Finding("messages read for a life", (sum(found.messages.values()),), "messages")
-    yield Finding("journal rows of a life", (sum(found.rows.values()),), "rows")
+    which = f"{found.script} lives"
+    yield Finding(f"{which}: sustained", (found.sustained or 0.0,), "lives/s", goal)
+    yield Finding(f"{which}: messages read for each", (sum(found.messages.values()),), "messages")
+    yield Finding(f"{which}: journal rows of each", (sum(found.rows.values()),), "rows")
     if (best := found.best) is not None:
-        yield from _cpu("a life at that rate", best.cpu, "ms", 1000)
+        yield from _cpu(f"each of {which} at that rate", best.cpu, "ms", 1000)
     for window in found.calm:
-        yield from _latencies(f"a whole life at {window.rate:g}/s", window, noticed=False)
+        yield from _latencies(f"{which} at {window.rate:g}/s", window, noticed=False)
 
 
 def _latencies(what: str, window: Window, *, noticed: bool) -> Iterator[Finding]:
@@ -100,5 +101,5 @@ def _cpu(what: str, used: Mapping[str, float], unit: str, divided: int) -> Itera
         yield Finding(f"CPU of {group} for {what}", (spent / divided,), unit)
 
 
-LIVED = (LivesOf(SHORT, _SUSTAINED), LivesOf(FULL), Paid(), Calm(), Processes())
+LIVED = (Alive(), Paid(), Processes())
 """In the order of the bench."""

@@ -37,8 +37,8 @@ Say = Callable[[str], None]
 SHARES = (0.25, 0.5, 0.8)
 """Of the sustained rate, at which latencies are measured."""
 _WARM_SECONDS = 4.0
-_FIRST = 4.0
-"""Lives a second at which the climb begins."""
+_FIRST, _FACTOR, _HALVINGS = 8.0, 2.0, 2
+"""Lives a second at which the climb begins, its steps, and how often the last step is halved."""
 _NEW_RATE, _NEW_SECONDS = 8.0, 20.0
 """A new chain works at this rate for so long before anything is measured: until the broker's code
 is compiled, it takes several times as much."""
@@ -179,20 +179,27 @@ class Bench:
 
 @contextmanager
 def bench(
-    script: Script, say: Say, *, clock_movable: bool = False, warm: float = _NEW_SECONDS
+    script: Script,
+    say: Say,
+    *,
+    also: Sequence[Script] = (),
+    clock_movable: bool = False,
+    warm: float = _NEW_SECONDS,
 ) -> Iterator[Bench]:
-    """A chain of one process each with a driver, warmed up by lives for so many seconds."""
+    """A chain of one process each with a driver, warmed up by lives for so many seconds.
+
+    `also`: other scripts to which it can be turned.
+    """
     with session(say=say, clock_movable=clock_movable, broker=LastingKafka) as running:
-        if any(step.service == "welfare" for step in script.steps):
+        if any(step.service == "welfare" for one in (script, *also) for step in one.steps):
             _funded(running)
-        driver = Driver(running.bootstrap, script)
-        made = Bench(running, driver, Meter(running))
-        driver.ended = made.finished.append
+        made = Bench(running, Driver(running.bootstrap, script), Meter(running))
+        made.driver.ended = made.finished.append
         try:
             made.window(_NEW_RATE, 0.1, warm)
             yield made
         finally:
-            driver.close()
+            made.driver.close()
 
 
 def lives(
@@ -201,36 +208,42 @@ def lives(
     seconds: float = 12.0,
     say: Say = lambda _: None,
 ) -> Lives:
-    """The rate that is sustained, and latencies below it. Raises `NotKept` or `Astray`.
-
-    `rates`, rising, instead of those that climb by half from four a second.
-    """
-    climbed: list[Window] = []
+    """What `climb` finds on a chain of its own. Raises `NotKept` or `Astray`."""
     with bench(script, say) as made:
-        before = counted(made.session)
-        first = made.driver.completed
-
-        def tried(rate: float) -> bool:
-            climbed.append(made.window(rate, seconds))
-            say(told(climbed[-1]))
-            return climbed[-1].kept
-
-        rising: Iterable[float] = rates or takewhile(lambda one: one < _MOST, ramp.rising(_FIRST))
-        found = ramp.sustained(rising, tried)
-        calm = []
-        for share in SHARES if found is not None else ():
-            calm.append(made.window(max(round((found or 0.0) * share, 1), 0.2), seconds))
-            say(told(calm[-1]))
-        count = made.driver.completed - first
-        after = counted(made.session)
+        found = climb(made, rates, seconds, say)
         say("judging what became of them")
         made.judged()
+    return found
+
+
+def climb(made: Bench, rates: Sequence[float], seconds: float, say: Say) -> Lives:
+    """The rate of its script's lives that a chain sustains, and latencies below it.
+
+    `rates`, rising, instead of those that double from eight a second. Raises `Astray`.
+    """
+    climbed: list[Window] = []
+    before, first = counted(made.session), made.driver.completed
+
+    def tried(rate: float) -> bool:
+        climbed.append(made.window(rate, seconds))
+        say(told(climbed[-1]))
+        return climbed[-1].kept
+
+    rising: Iterable[float] = rates or takewhile(
+        lambda one: one < _MOST, ramp.rising(_FIRST, _FACTOR)
+    )
+    found = ramp.sustained(rising, tried, _HALVINGS)
+    calm = []
+    for share in SHARES if found is not None else ():
+        calm.append(made.window(max(round((found or 0.0) * share, 1), 0.2), seconds))
+        say(told(calm[-1]))
+    count, after = made.driver.completed - first, counted(made.session)
     messages, rows = (
         {name: (after[name][n] - before[name][n]) / max(count, 1) for name in SERVICES}
         for n in (0, 1)
     )
     return Lives(
-        script.name,
+        made.driver.script.name,
         os.cpu_count() or 0,
         found,
         tuple(climbed),
