@@ -20,7 +20,7 @@ from lianhu.eventing.clock import advance, from_ms, utc_now
 from lianhu.eventing.delivery import Outcome
 from lianhu.eventing.rules import Stream, case_stream
 from lianhu.eventing.testing import START, FakeRecord, TestEngine
-from lianhu.eventing.watermark import Watermark
+from lianhu.eventing.watermark import Mark, Progress, Watermark
 from tests.conftest import MakeDatabase
 from tests.engine_toy import Toy, command, engine, engines, event, event_id
 from tests.wire import Seen, sending, tail, until_true
@@ -186,21 +186,36 @@ async def test_what_was_answered_before_one_that_fails_stays(make_database: Make
 # what waits on the real broker
 
 
+class Looking(Watermark):
+    """Counts how often the broker is looked at."""
+
+    looks = 0
+
+    async def read(self, progress: Progress) -> Mark:
+        self.looks += 1
+        return await super().read(progress)
+
+
 class Office:
     """A publisher's topic on the real broker, an engine that reads it, and the leader's look."""
 
-    def __init__(self, one: TestEngine, broker: str, topic: str, watermark: Watermark) -> None:
+    def __init__(self, one: TestEngine, broker: str, topic: str, watermark: Looking) -> None:
         self.one = one
         self._broker = broker
         self._topic = topic
         self._watermark = watermark
 
-    async def send(self, record: FakeRecord, partition: int = 0) -> datetime:
-        """Send it; the broker's time of its append."""
+    @property
+    def looks(self) -> int:
+        return self._watermark.looks
+
+    async def send(self, *records: FakeRecord, partition: int = 0) -> datetime:
+        """Send them; the broker's time of the last one's append."""
         async with sending(self._broker) as producer:
-            sent = await producer.send_and_wait(
-                self._topic, record.value, partition=partition, headers=[*record.headers]
-            )
+            for record in records:
+                sent = await producer.send_and_wait(
+                    self._topic, record.value, partition=partition, headers=[*record.headers]
+                )
         return from_ms(sent.timestamp)
 
     async def open(self, kind: str, due: datetime) -> None:
@@ -248,7 +263,7 @@ async def office(make_database: MakeDatabase, broker: str, folder: Path) -> Asyn
     await topics.create(broker, registry)
     publishers = Publishers.read(registry)
     topic = f"mediation.commands.{name}.v1"
-    watermark = Watermark(broker, "mediation", re.escape(topic))
+    watermark = Looking(broker, "mediation", re.escape(topic))
     await watermark.start()
     try:
         async with engine(make_database, Toy(), publishers=publishers) as one:
@@ -336,3 +351,21 @@ async def test_a_deaf_rule_is_asked_once_and_not_in_a_loop(
         text = await one.state(STREAM)
         assert text is not None
         assert json.loads(text)["timers"] == []
+
+
+async def test_many_that_are_due_fire_in_small_transactions_under_one_look(
+    make_database: MakeDatabase, broker: str, tmp_path: Path
+) -> None:
+    cases = [f"440304-2026-{n:06}" for n in range(1, 251)]
+    async with office(make_database, broker, tmp_path) as desk:
+        one, due = desk.one, utc_now() + timedelta(hours=1)
+        await one.take(*(event(case, 1, at=utc_now()) for case in cases))
+        text = timer("accept", due)
+        await desk.send(*(command(case, f"c-{n}", text) for n, case in enumerate(cases)))
+        await desk.handle(*await desk.all(250))
+        await desk.move(timedelta(hours=2), utc_now())
+        before = len(one.done)
+        await desk.look()
+        assert [len(done.fired) for done in one.done[before:]] == [100, 100, 50]
+        assert desk.looks == 1
+        assert await one.verify() == []

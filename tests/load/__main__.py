@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,9 +50,7 @@ def bench_(
     if rounds_:
         setting = replace(setting, rounds=rounds_)
     console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    report_ = bench.run(
-        [part for part in bench.PARTS if re.search(only, part.name)], setting, console.print
-    )
+    report_ = bench.run(bench.chosen(only, long=long), setting, console.print)
     console.print(bench.table(report_))
     for path in bench.write(report_, folder):
         console.print(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))

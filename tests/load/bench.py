@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from tests.load.scale import Scale
 from tests.load.split import Split
 
 PARTS: Sequence[Part] = (Hop(), Split(), Scale(), Deadlines(), Waiting(), *LIVED)
+LONGER = frozenset({"lives among many", "full lives with relief paid"})
+"""Parts that a short run leaves out, unless they are asked for by name."""
 FOLDER = ROOT / "build" / "bench"
 
 
@@ -48,6 +51,13 @@ class Report:
         """Every part ended and every goal is met."""
         whole = [finding for findings in self.found.values() for finding in findings]
         return not self.failed and all(finding.met is not False for finding in whole)
+
+
+def chosen(only: str, *, long: bool) -> Sequence[Part]:
+    """The parts whose names fit an expression, or those of a long or of a short run."""
+    if only:
+        return [part for part in PARTS if re.search(only, part.name)]
+    return [part for part in PARTS if long or part.name not in LONGER]
 
 
 def run(parts: Sequence[Part], setting: Setting, say: Say) -> Report:

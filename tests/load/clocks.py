@@ -23,7 +23,7 @@ _TEMPLATES = 1000
 _ASKED = 200
 """Cases that commands are about meanwhile."""
 _A_SECOND = 50.0
-_CALM_SECONDS = 15.0
+_CALM_SECONDS = 10.0
 _AHEAD = timedelta(seconds=6)
 """So long before, deadlines are moved to the moment at which all are due."""
 _PATIENCE_SECONDS = 300.0

@@ -1,4 +1,4 @@
-"""A mediation with many cases: the rows of a prepared database, multiplied by SQL.
+"""A service with many cases: the rows of a prepared database, multiplied by SQL.
 
 The copies have numbers, states, keys, letters in and journals of their own, and nobody sends
 anything about them. What they do not have: chained hashes that hold, and values that open.
@@ -44,6 +44,12 @@ _MULTIPLY = (
     ORDER BY n, seq
     """,
     """
+    INSERT INTO aggregates (stream, version, head, at, shape, state, seen, next_due)
+    SELECT stream || '-' || n, version, head, at, shape,
+           replace(state, $2, $2 || lpad(n::text, 6, '0')), seen, next_due
+    FROM aggregates, generate_series(1, $1::int) AS n WHERE stream LIKE 'person/%'
+    """,
+    """
     INSERT INTO inbox (topic, id, digest, at)
     SELECT topic, id || '-' || n, digest, at FROM inbox, generate_series(1, $1::int) AS n
     WHERE $2::text IS NOT NULL
@@ -62,8 +68,32 @@ _MULTIPLY = (
 TEMPLATES = 900_000
 """Cases with numbers from here on are those that are multiplied."""
 
+_SCREENS = """
+    INSERT INTO in_app (notice, at, unit, role, case_number, about_type, subject_zh, text_zh,
+                        subject_en, text_en)
+    SELECT notice || '-' || n, at, unit, role,
+           replace(case_number, $2, $2 || lpad(n::text, 6, '0')), about_type, subject_zh, text_zh,
+           subject_en, text_en
+    FROM in_app, generate_series(1, $1::int) AS n
+"""
+"""Rows on the screens of units, which notify alone has."""
+
 _PUBLISHED = "UPDATE relay_cursor SET seq = (SELECT coalesce(max(seq), 0) FROM journal)"
 _CASES = "SELECT count(*) FROM aggregates WHERE stream LIKE 'case/' || $1 || '%'"
+
+
+async def multiplied(connection: asyncpg.Connection, copies: int, beginning: str) -> None:
+    """So many copies of each case whose number begins so, and of its people; in one transaction.
+
+    Nothing of them is published.
+    """
+    statements = [*_MULTIPLY]
+    if await connection.fetchval("SELECT to_regclass('in_app') IS NOT NULL"):
+        statements.append(_SCREENS)
+    async with connection.transaction():
+        for statement in statements:
+            await connection.execute(statement, copies, beginning)
+        await connection.execute(_PUBLISHED)
 
 
 class Grown(Mediation):
@@ -83,11 +113,7 @@ class Grown(Mediation):
         connection = await asyncpg.connect(self.database)
         try:
             there: int = await connection.fetchval(_CASES, beginning)
-            copies = max(ceil(cases / there) - 1, 0)
-            async with connection.transaction():
-                for statement in _MULTIPLY:
-                    await connection.execute(statement, copies, beginning)
-                await connection.execute(_PUBLISHED)
+            await multiplied(connection, max(ceil(cases / there) - 1, 0), beginning)
             return int(await connection.fetchval(_CASES, beginning))
         finally:
             await connection.close()

@@ -28,7 +28,7 @@ from tests.load.parts import Finding, Goal, Say, Setting, at_least
 from tests.load.peers import Durable, Tutorial, begins
 from tests.load.racers import Handwritten, Mediation, Run
 
-PEER_SECONDS = 5.0
+PEER_SECONDS = 4.0
 """So long a peer is timed that would take minutes for the whole backlog."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tests.load import meter
+from tests.load.crowded import CrowdedLives
 from tests.load.idle import CALM, REPORTED
 from tests.load.lives import Lives, Window, bench, climb, told
 from tests.load.money import money
@@ -101,5 +102,5 @@ def _cpu(what: str, used: Mapping[str, float], unit: str, divided: int) -> Itera
         yield Finding(f"CPU of {group} for {what}", (spent / divided,), unit)
 
 
-LIVED = (Alive(), Paid(), Processes())
+LIVED = (Alive(), CrowdedLives(), Paid(), Processes())
 """In the order of the bench."""

@@ -36,10 +36,10 @@ Say = Callable[[str], None]
 
 SHARES = (0.25, 0.5, 0.8)
 """Of the sustained rate, at which latencies are measured."""
-_WARM_SECONDS = 4.0
+_WARM_SECONDS = 2.5
 _FIRST, _FACTOR, _HALVINGS = 8.0, 2.0, 2
 """Lives a second at which the climb begins, its steps, and how often the last step is halved."""
-_NEW_RATE, _NEW_SECONDS = 8.0, 20.0
+_NEW_RATE, _NEW_SECONDS = 8.0, 15.0
 """A new chain works at this rate for so long before anything is measured: until the broker's code
 is compiled, it takes several times as much."""
 _LOOK_SECONDS = 0.25

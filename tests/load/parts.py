@@ -39,14 +39,14 @@ class Setting:
 
 SHORT = Setting(
     rounds=2,
-    commands=8_000,
-    cases=4_000,
+    commands=6_000,
+    cases=3_000,
     present=100_000,
-    pending=100_000,
+    pending=20_000,
     due=10_000,
     waiting=10_000,
-    seconds=6.0,
-    calm_seconds=15.0,
+    seconds=5.0,
+    calm_seconds=12.0,
     paid=20,
 )
 LONG = Setting(

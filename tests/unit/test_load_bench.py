@@ -13,6 +13,8 @@ from tests.load import bench
 from tests.load.asking import percentile
 from tests.load.clocks import Fired
 from tests.load.clocks import findings as of_deadlines
+from tests.load.crowded import Burst, Crowded
+from tests.load.crowded import findings as of_crowded
 from tests.load.generator import Load
 from tests.load.parts import SHORT, Finding, Goal, Say, Setting
 from tests.load.pictures import by_unit, slug
@@ -140,7 +142,23 @@ def test_loss_is_in_per_cent_of_the_small_database() -> None:
     assert loss.values == pytest.approx((10.0,))
 
 
+def test_lives_among_many_cases_are_compared_turn_by_turn() -> None:
+    few, many = (Burst(50.0, 30_000), Burst(40.0, 36_000)), (Burst(45.0, 33_000), Burst(42.0, 0))
+    found = of_crowded(Crowded(few, many, 900, 100_000))
+    (loss,) = [finding for finding in found if finding.unit == "%"]
+    assert loss.values == pytest.approx((10.0, -5.0))
+    assert loss.met is True
+
+
 def test_what_commands_notice_of_deadlines_is_a_ratio() -> None:
     found = of_deadlines([Fired(100_000, 10_000, 5.0, (0.01, 0.02, 0.03), (0.04, 0.02, 0.06))])
     ratios = [finding.values for finding in found if finding.unit == "times"]
     assert ratios == [pytest.approx((2.0,)), pytest.approx((2.0,))]
+
+
+def test_a_short_run_leaves_out_what_takes_long_unless_it_is_named() -> None:
+    names = [part.name for part in bench.PARTS]
+    assert set(names) > bench.LONGER
+    assert [part.name for part in bench.chosen("", long=True)] == names
+    assert {part.name for part in bench.chosen("", long=False)} == set(names) - bench.LONGER
+    assert [part.name for part in bench.chosen("among", long=False)] == ["lives among many"]
