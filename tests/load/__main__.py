@@ -43,12 +43,17 @@ def bench_(
     rounds_: Annotated[
         int | None, typer.Option("--rounds", help="how often what is in turns")
     ] = None,
+    present: Annotated[
+        int | None, typer.Option(help="cases, and deadlines, that are there already")
+    ] = None,
     folder: Annotated[Path, typer.Option(help="where JSON and pictures go")] = bench.FOLDER,
 ) -> None:
     """Every part, one report; 1 when a part failed or a goal is not met."""
     setting = LONG if long else SHORT
     if rounds_:
         setting = replace(setting, rounds=rounds_)
+    if present:
+        setting = replace(setting, present=present, pending=present)
     console.print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
     report_ = bench.run(bench.chosen(only, long=long), setting, console.print)
     console.print(bench.table(report_))
