@@ -103,7 +103,8 @@ def backlog_(
     found = measure(waiting, to_the_end=True)
     console.print(
         f"{found.waiting:,} reports in {found.seconds:,.0f} s, memory of intake at its highest "
-        f"{found.largest / 2**20:.0f} MiB; others answered after "
+        f"{found.early / 2**20:.0f} MiB in its first half, {found.late / 2**20:.0f} MiB in its "
+        f"second; others answered after "
         f"{', '.join(f'{seconds:.1f}' for seconds in found.answered)} s, "
         f"while {found.left:,} waited still"
     )

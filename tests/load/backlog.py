@@ -31,14 +31,21 @@ class Backlog:
     """What was measured. Memory in bytes, times in seconds."""
 
     waiting: int
-    largest: int
-    """Resident memory of intake at its highest."""
+    early: int
+    """Resident memory of intake at its highest, until half of the flood was handled."""
+    late: int
+    """The same from then on; 0: not waited for."""
     answered: tuple[float, ...]
     """From the sending of each of the others' reports to its answer."""
     left: int
     """Messages of the flood that waited still when the last of them was answered."""
     seconds: float
     """Until everything was worked off, from the start of the service; 0: not waited for."""
+
+    @property
+    def largest(self) -> int:
+        """At its highest of all."""
+        return max(self.early, self.late)
 
 
 def measure(count: int, *, to_the_end: bool) -> Backlog:
@@ -52,7 +59,7 @@ def measure(count: int, *, to_the_end: bool) -> Backlog:
         sender.flush()
         began = monotonic()
         running.start("intake")
-        with _watched(running) as largest:
+        with _watched(running) as highest:
             answered = []
             for number in range(_EACH):
                 sent = monotonic()
@@ -61,10 +68,12 @@ def measure(count: int, *, to_the_end: bool) -> Backlog:
                 _await_answer(answers)
                 answered.append(monotonic() - sent)
             left = count - _handled(running)
-            while to_the_end and _handled(running) < count:
+            while to_the_end and (done := _handled(running)) < count:
+                if len(highest) == 1 and done > count / 2:
+                    highest.append(0)
                 sleep(1)
         ended = monotonic() - began if to_the_end else 0.0
-        return Backlog(count, max(largest), tuple(answered), left, ended)
+        return Backlog(count, highest[0], sum(highest[1:]), tuple(answered), left, ended)
 
 
 def _body(channel: str) -> bytes:
@@ -95,13 +104,14 @@ def _await_answer(consumer: Consumer) -> None:
 
 @contextmanager
 def _watched(running: Session) -> Iterator[list[int]]:
+    """Its highest memory; a number that is added is the highest from then on."""
     record = running.daemon("intake").record()
     assert record is not None
     process, over, found = psutil.Process(record.pid), Event(), [0]
 
     def look() -> None:
         while not over.wait(0.1):
-            found[0] = max(found[0], process.memory_info().rss)
+            found[-1] = max(found[-1], process.memory_info().rss)
 
     thread = Thread(target=look, daemon=True)
     thread.start()
@@ -139,6 +149,11 @@ class Waiting:
             Finding("reports of a backlog", (found.waiting / found.seconds,), "reports/s"),
             Finding(
                 "intake's memory at its highest", (found.largest / 2**20,), "MiB", at_most(200)
+            ),
+            Finding(
+                "by how much it was higher in the second half",
+                ((found.late - found.early) / 2**20,),
+                "MiB",
             ),
             Finding("another publisher's report, to its answer", found.answered, "s", at_most(5)),
         ]

@@ -36,7 +36,6 @@ Say = Callable[[str], None]
 
 SHARES = (0.25, 0.5, 0.8)
 """Of the sustained rate, at which latencies are measured."""
-_WARM_SECONDS = 2.5
 _FIRST, _FACTOR, _HALVINGS = 8.0, 2.0, 2
 """Lives a second at which the climb begins, its steps, and how often the last step is halved."""
 _NEW_RATE, _NEW_SECONDS = 8.0, 15.0
@@ -127,11 +126,15 @@ class Bench:
     meter: Meter
     finished: list[Life] = field(default_factory=list)
 
-    def window(self, rate: float, seconds: float, warm: float = _WARM_SECONDS) -> Window:
+    def window(self, rate: float, seconds: float, warm: float | None = None) -> Window:
         """Let lives begin at a rate; what is seen after the first seconds of it.
+
+        Near its limit a chain needs some to settle: what waits gathers to larger batches, which
+        carry more. So that it has half the time that it is then looked at.
 
         Returns when all have ended. Raises `Astray` when some have not long after the window.
         """
+        warm = seconds / 2 if warm is None else warm
         self.finished.clear()
         start = monotonic() + 0.05
         begin, end = start + warm, start + warm + seconds
