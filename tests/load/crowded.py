@@ -1,8 +1,8 @@
 """What cases that are there already cost a life: a chain, before and after its databases grew.
 
 Lives begin all at once, so many, and how long the chain takes until the last has ended says how
-many a second it makes. Twice before; then the services are ended, the cases of each database are
-multiplied, and once the services have counted what they hold, twice again.
+many a second it makes. Three times before, of which the first does not count; then the services are ended, the cases of each database are
+multiplied, and once the services have counted what they hold, three times again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ _TURNS = 2
 _BEGINNING = "440304-2026-0"
 """Of the number of every case of the lives."""
 _CASES = "SELECT count(*) FROM aggregates WHERE stream LIKE 'case/' || $1 || '%'"
-_WARM_RATE, _WARM_SECONDS = 8.0, 6.0
 _IDLE = 0.4
 """Processors that four services without work use at most, looking for it."""
 _LOOK_SECONDS = 2.0
@@ -75,39 +74,41 @@ def measure(present: int, say: Say) -> Crowded:
             made.session.start(service)
         made.meter = Meter(made.session)
         _settle(made.meter)
-        made.window(_WARM_RATE, 0.1, _WARM_SECONDS)
         return Crowded(few, _bursts(made, say), before, there)
 
 
 def _bursts(made: Bench, say: Say) -> tuple[Burst, ...]:
     found = []
-    for _ in range(_TURNS):
+    for turn in range(1 + _TURNS):  # the first finds everything cold, and is not counted
         start, used = monotonic(), made.meter.read()
         made.driver.begin_at([start] * _BURST)
         made.driver.rest(_PATIENCE_SECONDS)
         made.driver.check()
         taken = made.meter.read().since(used)
         found.append(Burst(_BURST / taken.at, 1e6 * meter.ours(taken.cpu) / _BURST))
-        say(f"{_BURST} lives at once: {found[-1].rate:.1f}/s, {found[-1].cpu / 1000:.1f} ms each")
-    return tuple(found)
+        counted = "" if turn else ", not counted"
+        say(f"{_BURST} at once: {found[-1].rate:.1f}/s, {found[-1].cpu / 1000:.1f} ms{counted}")
+    return tuple(found[1:])
 
 
 async def _grow(session: Session, present: int, say: Say) -> tuple[int, int]:
     """The cases of each service, multiplied; how many the least of them had, and has."""
-    sizes = []
-    for service in SERVICES:
+
+    async def grown(service: str) -> tuple[int, int]:
         began = monotonic()
-        connection = await asyncpg.connect(session.dsns(service).admin, command_timeout=None)
+        connection = await asyncpg.connect(session.dsns(service).admin)
         try:
             few: int = await connection.fetchval(_CASES, _BEGINNING)
-            copies = max(ceil(present / few) - 1, 0)
-            await multiplied(connection, copies, _BEGINNING)
+            await multiplied(connection, max(ceil(present / few) - 1, 0), _BEGINNING)
             await rested(connection)
-            sizes.append((few, int(await connection.fetchval(_CASES, _BEGINNING))))
+            many: int = await connection.fetchval(_CASES, _BEGINNING)
         finally:
             await connection.close()
-        say(f"{service}: {sizes[-1][1]:,} cases after {monotonic() - began:.0f} s")
-    return min(few for few, _ in sizes), min(there for _, there in sizes)
+        say(f"{service}: {many:,} cases after {monotonic() - began:.0f} s")
+        return few, many
+
+    sizes = await asyncio.gather(*map(grown, SERVICES))
+    return min(few for few, _ in sizes), min(many for _, many in sizes)
 
 
 def _settle(reads: Meter) -> None:
