@@ -1,8 +1,9 @@
 """What cases that are there already cost a life: a chain, before and after its databases grew.
 
 Lives begin all at once, so many, and how long the chain takes until the last has ended says how
-many a second it makes. Three times before, of which the first does not count; then the services are ended, the cases of each database are
-multiplied, and once the services have counted what they hold, three times again.
+many a second it makes. Three times before, of which the first does not count; then the services
+are ended, the cases of each database are multiplied, and once the services have counted what they
+hold, three times again.
 """
 
 from __future__ import annotations
