@@ -266,7 +266,8 @@ async def office(make_database: MakeDatabase, broker: str, folder: Path) -> Asyn
     watermark = Looking(broker, "mediation", re.escape(topic))
     await watermark.start()
     try:
-        async with engine(make_database, Toy(), publishers=publishers) as one:
+        # a batch is as large as it is asked to be, however slow the machine
+        async with engine(make_database, Toy(), publishers=publishers, batch_seconds=600.0) as one:
             yield Office(one, broker, topic, watermark)
     finally:
         await watermark.stop()

@@ -32,9 +32,9 @@ class Backlog:
 
     waiting: int
     early: int
-    """Resident memory of intake at its highest, until half of the flood was handled."""
+    """Resident memory of intake at its highest, in the first half of the time."""
     late: int
-    """The same from then on; 0: not waited for."""
+    """The same in the second half."""
     answered: tuple[float, ...]
     """From the sending of each of the others' reports to its answer."""
     left: int
@@ -59,7 +59,7 @@ def measure(count: int, *, to_the_end: bool) -> Backlog:
         sender.flush()
         began = monotonic()
         running.start("intake")
-        with _watched(running) as highest:
+        with _watched(running) as looks:
             answered = []
             for number in range(_EACH):
                 sent = monotonic()
@@ -68,12 +68,12 @@ def measure(count: int, *, to_the_end: bool) -> Backlog:
                 _await_answer(answers)
                 answered.append(monotonic() - sent)
             left = count - _handled(running)
-            while to_the_end and (done := _handled(running)) < count:
-                if len(highest) == 1 and done > count / 2:
-                    highest.append(0)
+            while to_the_end and _handled(running) < count:
                 sleep(1)
         ended = monotonic() - began if to_the_end else 0.0
-        return Backlog(count, highest[0], sum(highest[1:]), tuple(answered), left, ended)
+        half = len(looks) // 2
+        early, late = max(looks[: half + 1]), max(looks[half:])
+        return Backlog(count, early, late, tuple(answered), left, ended)
 
 
 def _body(channel: str) -> bytes:
@@ -104,14 +104,15 @@ def _await_answer(consumer: Consumer) -> None:
 
 @contextmanager
 def _watched(running: Session) -> Iterator[list[int]]:
-    """Its highest memory; a number that is added is the highest from then on."""
+    """Its resident memory, ten times a second."""
     record = running.daemon("intake").record()
     assert record is not None
-    process, over, found = psutil.Process(record.pid), Event(), [0]
+    process, over = psutil.Process(record.pid), Event()
+    found = [process.memory_info().rss]
 
     def look() -> None:
         while not over.wait(0.1):
-            found[-1] = max(found[-1], process.memory_info().rss)
+            found.append(process.memory_info().rss)
 
     thread = Thread(target=look, daemon=True)
     thread.start()

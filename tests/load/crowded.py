@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from time import monotonic, sleep
 
 import asyncpg
@@ -30,7 +29,6 @@ _BURST = 400
 _TURNS = 2
 _BEGINNING = "440304-2026-0"
 """Of the number of every case of the lives."""
-_CASES = "SELECT count(*) FROM aggregates WHERE stream LIKE 'case/' || $1 || '%'"
 _IDLE = 0.4
 """Processors that four services without work use at most, looking for it."""
 _LOOK_SECONDS = 2.0
@@ -99,10 +97,8 @@ async def _grow(session: Session, present: int, say: Say) -> tuple[int, int]:
         began = monotonic()
         connection = await asyncpg.connect(session.dsns(service).admin)
         try:
-            few: int = await connection.fetchval(_CASES, _BEGINNING)
-            await multiplied(connection, max(ceil(present / few) - 1, 0), _BEGINNING)
+            few, many = await multiplied(connection, present, _BEGINNING)
             await rested(connection)
-            many: int = await connection.fetchval(_CASES, _BEGINNING)
         finally:
             await connection.close()
         say(f"{service}: {many:,} cases after {monotonic() - began:.0f} s")

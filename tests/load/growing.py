@@ -82,11 +82,13 @@ _PUBLISHED = "UPDATE relay_cursor SET seq = (SELECT coalesce(max(seq), 0) FROM j
 _CASES = "SELECT count(*) FROM aggregates WHERE stream LIKE 'case/' || $1 || '%'"
 
 
-async def multiplied(connection: asyncpg.Connection, copies: int, beginning: str) -> None:
-    """So many copies of each case whose number begins so, and of its people; in one transaction.
+async def multiplied(connection: asyncpg.Connection, cases: int, beginning: str) -> tuple[int, int]:
+    """At least so many of the cases whose numbers begin so; how many there were, and are then.
 
-    Nothing of them is published.
+    All in one transaction, their people with them; nothing of the copies is published.
     """
+    there: int = await connection.fetchval(_CASES, beginning)
+    copies = max(ceil(cases / there) - 1, 0)
     statements = [*_MULTIPLY]
     if await connection.fetchval("SELECT to_regclass('in_app') IS NOT NULL"):
         statements.append(_SCREENS)
@@ -94,6 +96,7 @@ async def multiplied(connection: asyncpg.Connection, copies: int, beginning: str
         for statement in statements:
             await connection.execute(statement, copies, beginning)
         await connection.execute(_PUBLISHED)
+    return there, await connection.fetchval(_CASES, beginning)
 
 
 class Grown(Mediation):
@@ -112,9 +115,8 @@ class Grown(Mediation):
         """At least so many of the cases whose numbers begin so; how many there are then."""
         connection = await asyncpg.connect(self.database)
         try:
-            there: int = await connection.fetchval(_CASES, beginning)
-            await multiplied(connection, max(ceil(cases / there) - 1, 0), beginning)
-            return int(await connection.fetchval(_CASES, beginning))
+            _, there = await multiplied(connection, cases, beginning)
+            return there
         finally:
             await connection.close()
 
