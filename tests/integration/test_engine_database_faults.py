@@ -12,7 +12,7 @@ import pytest
 
 from lianhu.eventing.errors import passes
 from lianhu.eventing.rules import case_stream
-from lianhu.eventing.testing import TestEngine
+from lianhu.eventing.testing import FakeRecord, TestEngine
 from tests.conftest import MakeDatabase
 from tests.engine_toy import Toy, command, engine, event
 from tests.wire import until
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.infra
 
 FIRST, SECOND = "440304-2026-000001", "440304-2026-000002"
 LOCK = "SELECT 1 FROM aggregates WHERE stream = $1 FOR UPDATE"
+FAREWELL = b"E\0\0\0\x18SFATAL\0C57P01\0Mbye\0\0"
+"""What the server says to a session that an administrator ends."""
 SLOW = """
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
@@ -134,7 +136,7 @@ async def test_a_migration_that_changes_a_type_beneath_us_costs_one_attempt(
 
 
 @pytest.mark.parametrize("moments", range(4))
-async def test_connections_that_were_ended_while_nobody_asked_cost_one_attempt(
+async def test_connections_that_were_ended_while_nobody_asked_cost_an_attempt_each_at_most(
     make_database: MakeDatabase, moments: int
 ) -> None:
     """The farewell is read some turns of the loop before the end, and the driver errs in between.
@@ -148,12 +150,38 @@ async def test_connections_that_were_ended_while_nobody_asked_cost_one_attempt(
         _end_all(str(one.house.settings.database_url))
         for _ in range(moments):
             await asyncio.sleep(0)
-        work = asyncio.create_task(one.take(command(FIRST, "c-1")))
-        (error,) = await asyncio.gather(work, return_exceptions=True)
-        if error is not None:
-            assert passes(error), repr(error)
-            await one.take(command(FIRST, "c-1"))
+        await attempts(one, command(FIRST, "c-1"))
         await is_whole(one)
+
+
+async def test_a_farewell_whose_end_does_not_come_costs_an_attempt_each(
+    make_database: MakeDatabase,
+) -> None:
+    """Over a network the end may be long in coming: no connection is handed out twice."""
+    async with engine(make_database, Toy()) as one:
+        await one.take(event(FIRST, 1), event(SECOND, 1))
+        await one.take(command(SECOND, "c-2", offset=1))
+        connections = [holder._con for holder in one.pool._holders if holder._con is not None]
+        for connection in connections:
+            connection._protocol.data_received(FAREWELL)
+        errors = await attempts(one, command(FIRST, "c-1"))
+        assert [type(error) for error in errors] == (
+            [asyncpg.InternalClientError] * len(connections)
+        )
+        await is_whole(one)
+
+
+async def attempts(one: TestEngine, record: FakeRecord) -> list[BaseException]:
+    """The errors, each of which passes, until a message is handled; one a connection at most."""
+    errors: list[BaseException] = []
+    for _ in range(one.pool.get_size() + 1):
+        work = asyncio.create_task(one.take(record))
+        (error,) = await asyncio.gather(work, return_exceptions=True)
+        if error is None:
+            return errors
+        assert passes(error), repr(error)
+        errors.append(error)
+    raise AssertionError(f"never handled: {errors!r}")
 
 
 def _end_all(url: str) -> None:
