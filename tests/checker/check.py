@@ -14,7 +14,7 @@ from tests.checker.folds import folds
 from tests.checker.handled import handled
 from tests.checker.money import balances, money
 from tests.checker.notices import ENDS, notices
-from tests.checker.published import first_occurrences, published, repeats, topics_of
+from tests.checker.published import published, repeats, topics_of
 from tests.checker.received import received
 from tests.checker.verdict import Finding, Verdict
 
@@ -63,9 +63,7 @@ def _counts(evidence: Evidence) -> Mapping[str, int]:
             for topic in evidence.topics
             if ".answers." in topic
         ),
-        "events": sum(
-            len(first_occurrences(evidence.of_topic(topics_of(d.service)[0]))) for d in databases
-        ),
+        "events": sum(len(evidence.first_of(topics_of(d.service)[0])) for d in databases),
         "deadlines": names["mediation", "case-escalated"] + names["mediation", "case-overdue"],
         "notices": len(
             {row.data["notice"] for d in databases for row in d.journal if "notice" in row.data}

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from lianhu.eventing.connection import Access
 from tests.checker.check import check
 from tests.checker.databases import read_databases
-from tests.checker.evidence import Database, Evidence, Received, Record
+from tests.checker.evidence import Database, Evidence, Folded, Received, Record
 from tests.checker.policy import read_channels
 from tests.checker.topics import read_topics
 from tests.checker.verdict import Verdict
@@ -27,11 +27,14 @@ _PAUSE = 0.5
 class Memory:
     """What earlier looks at one chain have read: records of topics and rows of journals stay.
 
+    And what the rows of each stream folded to.
+
     Only for looks in between. A last verdict remembers nothing: it would see it if they had not.
     """
 
     records: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
     databases: dict[str, Database] = field(default_factory=dict)
+    folded: dict[tuple[str, str], Folded] = field(default_factory=dict)
 
 
 def collect(
@@ -47,7 +50,7 @@ def collect(
     asyncio.run(read_databases(dsns, known.databases))
     databases = {name: known.databases[name] for name in dsns}
     got = None if received is None else read_received(received)
-    return Evidence(records, databases, read_channels(policy), taken_at, cut, got)
+    return Evidence(records, databases, read_channels(policy), taken_at, cut, got, known.folded)
 
 
 def read_received(book: Path) -> tuple[Received, ...]:

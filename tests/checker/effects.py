@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
@@ -57,6 +58,7 @@ class Submission:
         return f"{self.records[0].topic} {self.identity}"
 
 
+@lru_cache(maxsize=1)
 def submissions(evidence: Evidence) -> list[Submission]:
     """Every public message by its identity."""
     found: dict[tuple[str, bool, str], Submission] = {}

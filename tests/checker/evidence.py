@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic_core import from_json
@@ -16,6 +16,9 @@ PRIVATE = ("person", "matter", "claim")
 """Kinds of streams that are never published."""
 LETTER = "letter"
 """Streams of this kind go to the dead-letters topic, the other published ones to events."""
+
+Place = tuple[str, int, int]
+"""Stream, epoch, sequence."""
 
 _PUBLIC_TOPIC = re.compile(r"^(?P<service>[a-z]+)\.(reports|commands)\.(?P<publisher>[^.]+)\.v1$")
 
@@ -55,11 +58,19 @@ class Record:
         """`topic partition/offset`, for a person."""
         return f"{self.topic} {self.partition}/{self.offset}"
 
+    @cached_property
+    def place(self) -> Place | None:
+        """Where in its producer's stream an event stands; None when its headers do not say it."""
+        stream = self.attribute("subject")
+        epoch, sequence = self.attribute("epoch") or "", self.attribute("sequence") or ""
+        if stream is None or not epoch.isdecimal() or not sequence.isdecimal():
+            return None
+        return stream, int(epoch), int(sequence)
+
     @property
     def public(self) -> tuple[str, str] | None:
         """Service and publisher of a reports or commands topic."""
-        found = _PUBLIC_TOPIC.match(self.topic)
-        return (found["service"], found["publisher"]) if found else None
+        return _publisher_of(self.topic)
 
 
 @dataclass(frozen=True)
@@ -83,12 +94,12 @@ class JournalRow:
         """The body; empty when somebody broke it."""
         return _object(self.body.encode())
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """`case`, `submission`, …"""
         return self.stream.partition("/")[0]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The type without service and version: `case-opened`."""
         return short(self.type)
@@ -151,9 +162,9 @@ class Database:
     moves: tuple[tuple[datetime, timedelta], ...] = ()
     in_app: tuple[InApp, ...] = ()
     epoch: int = 1
+    """Raised when the database was restored to an earlier point."""
     passed_over: frozenset[str] = frozenset()
     """Types that a release which does not know them passes over."""
-    """Raised when the database was restored to an earlier point."""
 
     def domain(self, moment: datetime) -> datetime:
         """The domain time of a moment."""
@@ -165,12 +176,25 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Folded:
+    """What so many first rows of a stream, `last` the last of them, folded to."""
+
+    rows: int
+    last: JournalRow
+    state: Any
+
+    def goes_on_in(self, rows: Sequence[JournalRow]) -> bool:
+        """Whether these rows begin with those: they are the very same, kept since then."""
+        return len(rows) >= self.rows and rows[self.rows - 1] is self.last
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything a verdict is made of. `records` in the order of each partition.
 
     `channels` is notify's policy as data: (event type, role) -> channels by which it is told.
     `cut`: topics whose first records were deleted already. `received`: what those outside got;
-    None where they wrote nothing down.
+    None where they wrote nothing down. `folded`: by service and stream, filled by each look.
     """
 
     records: tuple[Record, ...]
@@ -179,10 +203,25 @@ class Evidence:
     taken_at: datetime
     cut: tuple[str, ...] = ()
     received: tuple[Received, ...] | None = None
+    folded: dict[tuple[str, str], Folded] = field(default_factory=dict)
 
     def of_topic(self, topic: str) -> tuple[Record, ...]:
         """The records of one topic."""
         return self._by_topic.get(topic, ())
+
+    def first_of(self, topic: str) -> Mapping[Place, Record]:
+        """The first record of each place, in the order of the topic: others are repeats."""
+        if topic not in self._first:
+            found: dict[Place, Record] = {}
+            for record in self.of_topic(topic):
+                if record.place is not None:
+                    found.setdefault(record.place, record)
+            self._first[topic] = found
+        return self._first[topic]
+
+    @cached_property
+    def _first(self) -> dict[str, Mapping[Place, Record]]:
+        return {}
 
     @cached_property
     def _by_topic(self) -> Mapping[str, tuple[Record, ...]]:
@@ -214,6 +253,12 @@ def data_of(body: bytes | None) -> dict[str, Any]:
     if isinstance(whole, dict) and "specversion" in whole:
         whole = whole.get("data")
     return whole if isinstance(whole, dict) else {}
+
+
+@cache
+def _publisher_of(topic: str) -> tuple[str, str] | None:
+    found = _PUBLIC_TOPIC.match(topic)
+    return (found["service"], found["publisher"]) if found else None
 
 
 def _text(raw: bytes) -> str | None:

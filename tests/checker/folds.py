@@ -15,7 +15,7 @@ from lianhu.contracts import REGISTRY
 from lianhu.contracts.base import Internal
 from lianhu.eventing.rules import Rank, State, Stream
 from tests.checker.chains import streams_of
-from tests.checker.evidence import Evidence, JournalRow
+from tests.checker.evidence import Evidence, Folded, JournalRow
 from tests.checker.verdict import Finding, Kind
 
 GRACE = timedelta(seconds=10)
@@ -38,11 +38,17 @@ def folds(evidence: Evidence) -> Iterator[Finding]:
             if row.state is not None and row.shape != shapes.get(Stream.parse(row.stream).kind, 0):
                 continue  # of another release: its own `journal verify` judges it
             rows = streams.get(row.stream, ())
+            name = (database.service, row.stream)
+            before = evidence.folded.get(name)
+            if before is not None and not before.goes_on_in(rows):
+                before = None
             try:
-                state = _fold(workflow, row.stream, rows, database.passed_over)
+                state = _fold(workflow, row.stream, rows, database.passed_over, before)
             except Unfoldable as fault:
                 yield Finding(Kind.FOLD, str(fault), where)
                 continue
+            if rows:
+                evidence.folded[name] = Folded(len(rows), rows[-1], state)
             folded = None if state is None else json.loads(state.model_dump_json())
             if folded != (None if row.state is None else json.loads(row.state)):
                 yield Finding(Kind.FOLD, "state-is-not-the-fold", where)
@@ -61,11 +67,15 @@ def _shapes(service: str) -> Mapping[Rank, int]:
 
 
 def _fold(
-    workflow: ModuleType, name: str, rows: Sequence[JournalRow], passed_over: Collection[str]
+    workflow: ModuleType,
+    name: str,
+    rows: Sequence[JournalRow],
+    passed_over: Collection[str],
+    before: Folded | None,
 ) -> State | None:
     stream = Stream.parse(name)
-    state: State | None = None
-    for row in rows:
+    state: State | None = None if before is None else before.state
+    for row in rows if before is None else rows[before.rows :]:
         if row.name in ("message-refused", "letter-parked"):
             continue  # the engine's own; they change no state
         contract = REGISTRY.get(row.type)

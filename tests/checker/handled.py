@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lianhu.contracts import REGISTRY
 from tests.checker.evidence import Database, Evidence
-from tests.checker.published import first_occurrences, topics_of
+from tests.checker.published import topics_of
 from tests.checker.verdict import Finding, Kind
 
 _WAITS = ("poison", "behind", "gap", "fork", "awaiting")
@@ -28,7 +28,7 @@ def _seen(evidence: Evidence, database: Database, producer: str) -> Iterator[Fin
     seen = {state.stream: state.seen.get(producer) for state in database.states}
     last: dict[str, tuple[int, int, str]] = {}
     events, _ = topics_of(producer)
-    for (stream, epoch, sequence), record in first_occurrences(evidence.of_topic(events)).items():
+    for (stream, epoch, sequence), record in evidence.first_of(events).items():
         position = (epoch, sequence, record.attribute("rowhash") or "")
         last[stream] = max(last.get(stream, position), position)
     for stream, position in last.items():

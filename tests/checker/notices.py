@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.checker.evidence import Evidence, JournalRow, short
 from tests.checker.policy import PERSON
-from tests.checker.published import first_occurrences, topics_of
+from tests.checker.published import topics_of
 from tests.checker.verdict import Finding, Kind
 
 ENDS = (
@@ -105,7 +105,7 @@ def _expected(evidence: Evidence) -> Iterator[tuple[Told, str]]:
     for service in evidence.databases:
         if service == "notify":
             continue
-        for record in first_occurrences(evidence.of_topic(topics_of(service)[0])).values():
+        for record in evidence.first_of(topics_of(service)[0]).values():
             type_, id_ = record.attribute("type") or "", record.attribute("id") or ""
             for audience in record.data.get("audience") or ():
                 role = str(audience.get("role"))

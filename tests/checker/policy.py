@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ PERSON = "person"
 """In place of channels: a person is told by whichever way is safe."""
 
 
+@cache
 def read_channels(path: Path | None = None) -> Mapping[tuple[str, str], tuple[str, ...]]:
     """(event type, role) -> channels, or `PERSON`; nothing for whoever the policy leaves silent.
 

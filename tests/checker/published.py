@@ -9,35 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.checker.evidence import LETTER, PRIVATE, Database, Evidence, JournalRow, Record
+from tests.checker.evidence import LETTER, PRIVATE, Database, Evidence, JournalRow, Place, Record
 from tests.checker.verdict import Finding, Kind
-
-Position = tuple[str, int, int]
-"""Stream, epoch, sequence."""
-
-
-def position_of(record: Record) -> Position | None:
-    """Where in its producer's stream an event stands; None when its headers do not say it."""
-    stream = record.attribute("subject")
-    epoch, sequence = record.attribute("epoch") or "", record.attribute("sequence") or ""
-    if stream is None or not epoch.isdecimal() or not sequence.isdecimal():
-        return None
-    return stream, int(epoch), int(sequence)
 
 
 def topics_of(service: str) -> tuple[str, str]:
     """A service's events and dead-letters topics."""
     return f"{service}.events.v1", f"{service}.dead-letters.v1"
-
-
-def first_occurrences(records: Sequence[Record]) -> dict[Position, Record]:
-    """The first record of each position, in the order of the topic."""
-    found: dict[Position, Record] = {}
-    for record in records:
-        position = position_of(record)
-        if position is not None:
-            found.setdefault(position, record)
-    return found
 
 
 def repeats(evidence: Evidence) -> int:
@@ -50,7 +28,7 @@ def repeats(evidence: Evidence) -> int:
     for service in evidence.databases:
         for topic in topics_of(service):
             records = evidence.of_topic(topic)
-            count += len(records) - len(first_occurrences(records))
+            count += len(records) - len(evidence.first_of(topic))
     return count
 
 
@@ -65,7 +43,7 @@ def published(evidence: Evidence) -> Iterator[Finding]:
             (events, [row for row in rows if row.kind != LETTER]),
             (letters, [row for row in rows if row.kind == LETTER]),
         ):
-            yield from _topic(evidence.of_topic(topic), theirs, topic, database.epoch)
+            yield from _topic(evidence, topic, theirs, database.epoch)
         yield from _outbox(database)
 
 
@@ -82,18 +60,18 @@ def lost_by_restores(evidence: Evidence) -> frozenset[str]:
     for database in evidence.databases.values():
         rows = {(row.stream, row.epoch, row.version) for row in database.journal}
         for topic in topics_of(database.service):
-            for position, record in first_occurrences(evidence.of_topic(topic)).items():
+            for position, record in evidence.first_of(topic).items():
                 if position not in rows and position[1] < database.epoch:
                     found.add(record.attribute("id") or "")
     return frozenset(found)
 
 
 def _topic(
-    records: Sequence[Record], rows: Sequence[JournalRow], topic: str, epoch: int
+    evidence: Evidence, topic: str, rows: Sequence[JournalRow], epoch: int
 ) -> Iterator[Finding]:
     by_position = {(row.stream, row.epoch, row.version): row for row in rows}
-    first = first_occurrences(records)
-    yield from _each(records, first, by_position, epoch)
+    first = evidence.first_of(topic)
+    yield from _each(evidence.of_topic(topic), first, by_position, epoch)
     yield from _order(first)
     for position, row in by_position.items():
         if position not in first:
@@ -104,12 +82,12 @@ def _topic(
 
 def _each(
     records: Sequence[Record],
-    first: Mapping[Position, Record],
-    rows: Mapping[Position, JournalRow],
+    first: Mapping[Place, Record],
+    rows: Mapping[Place, JournalRow],
     epoch: int,
 ) -> Iterator[Finding]:
     for record in records:
-        position = position_of(record)
+        position = record.place
         if position is None:
             yield Finding(Kind.STRANGER, "event-without-position", record.position)
         elif position not in rows and position[1] < epoch:
@@ -122,7 +100,7 @@ def _each(
             yield Finding(Kind.DOUBLED, "position-told-with-another-content", record.position)
 
 
-def _order(first: Mapping[Position, Record]) -> Iterator[Finding]:
+def _order(first: Mapping[Place, Record]) -> Iterator[Finding]:
     """Within a stream the first occurrences ascend, without a hole, in one partition.
 
     A higher epoch begins again before the end of the one that it follows.
@@ -163,6 +141,6 @@ def _same(one: Record, other: Record) -> bool:
     )
 
 
-def _name(position: Position) -> str:
+def _name(position: Place) -> str:
     stream, epoch, sequence = position
     return f"{stream}:{sequence}" if epoch == 1 else f"{stream}:{sequence} (epoch {epoch})"

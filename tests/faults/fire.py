@@ -155,9 +155,10 @@ class Fire:
     def _judge(self, line: Line, *, afresh: bool) -> None:
         ground = self._ground
         try:
+            ground.a_while_passes()
             # also where it broke: what is still on its way would be found as lost
             ground.load.rest(WELL)
-        except Unexpected as error:
+        except (Unexpected, OSError, asyncpg.PostgresError) as error:
             line.broke = line.broke or str(error)
         try:
             self.verdict = verdict = ground.judge(afresh=afresh)

@@ -192,14 +192,19 @@ class Ground:
         morning = now.replace(hour=_MORNING, minute=0, second=0, microsecond=0)
         self.clock.pass_by(morning + timedelta(days=morning <= now))
 
+    def a_while_passes(self) -> None:
+        """So much that calls which nobody answered for are taken up again."""
+        self.clock.pass_by(self.clock.now() + _SOON)
+
     def judge(self, *, afresh: bool) -> Verdict:
         """The verdict once nothing is under way: what is found again and again is broken.
 
         `afresh`: everything is read anew, also what was read for an earlier verdict.
         """
         memory = None if afresh else self.memory
-        for _ in range(_LOOKS):
-            self.clock.pass_by(self.clock.now() + _SOON)
+        for look in range(_LOOKS):
+            if look:
+                self.a_while_passes()
             verdict = judge(
                 *(self.running.bootstrap, self.dsns, _LOOK_SECONDS),
                 received=self.book,

@@ -1,9 +1,13 @@
-"""What the checker knows of a partition from an earlier look, and when it does not count."""
+"""What the checker knows from an earlier look, and when it does not count."""
 
 from __future__ import annotations
 
-from tests.checker.evidence import Record
+from dataclasses import replace
+
+from tests.checker.evidence import Database, Evidence, Folded, JournalRow, Record, StateRow
+from tests.checker.folds import folds
 from tests.checker.topics import _as_before
+from tests.mediation_desk import Desk, at, opened
 from tests.unit.test_checker_received import NOW
 
 
@@ -26,3 +30,71 @@ def test_a_partition_that_begins_later_is_read_anew() -> None:
 
 def test_of_a_partition_that_was_never_read_nothing_is_known() -> None:
     assert _as_before([], low=0, high=9) == []
+
+
+def rows_of(desk: Desk) -> list[JournalRow]:
+    """What a desk's journal holds; each time as if it had been read anew."""
+    return [
+        JournalRow(
+            *(version, str(desk.stream), version, 1, f"e-{version}", event.type_, moment),
+            *(None, None, event.model_dump_json(), b""),
+        )
+        for version, (event, moment) in enumerate(zip(desk.journal, desk.moments, strict=True), 1)
+    ]
+
+
+def look(desk: Desk, rows: list[JournalRow], known: dict[tuple[str, str], Folded]) -> list[str]:
+    """What is wrong with the state that the desk has now, as the fold of these rows."""
+    due = min((deadline.due for deadline in desk.deadlines()), default=None)
+    state = StateRow(
+        *(str(desk.stream), len(rows), b"", desk.case.model_dump_json(), {}, due, desk.case.SHAPE)
+    )
+    database = Database("mediation", tuple(rows), (state,), (), len(rows))
+    evidence = Evidence((), {"mediation": database}, {}, desk.moments[0], folded=known)
+    return [finding.what for finding in folds(evidence)]
+
+
+def went_on() -> tuple[Desk, list[JournalRow]]:
+    """A case after its first event, and the rows of it."""
+    desk = Desk()
+    desk.hand(opened(), at("2026-03-02 10:00"), publisher=None)
+    return desk, rows_of(desk)
+
+
+def test_a_case_that_went_on_is_folded_on_from_where_it_stood() -> None:
+    desk, first = went_on()
+    known: dict[tuple[str, str], Folded] = {}
+    assert look(desk, first, known) == []
+    desk.miss_next()
+    more = rows_of(desk)[len(first) :]
+    assert look(desk, [*first, *more], known) == []
+    assert [fold.rows for fold in known.values()] == [len(first) + len(more)]
+
+
+def test_what_was_folded_before_is_not_folded_again() -> None:
+    desk, first = went_on()
+    known: dict[tuple[str, str], Folded] = {}
+    assert look(desk, first, known) == []
+    other = {
+        name: replace(fold, state=fold.state.model_copy(update={"minor": True}))
+        for name, fold in known.items()
+    }
+    desk.miss_next()
+    assert look(desk, [*first, *rows_of(desk)[len(first) :]], other) == ["state-is-not-the-fold"]
+
+
+def test_a_state_that_is_not_the_fold_is_found_also_where_the_first_look_found_nothing() -> None:
+    desk, first = went_on()
+    known: dict[tuple[str, str], Folded] = {}
+    assert look(desk, first, known) == []
+    desk.miss_next()
+    assert look(desk, first, known) == ["state-is-not-the-fold"]
+
+
+def test_rows_that_were_read_anew_are_folded_anew() -> None:
+    desk, first = went_on()
+    known: dict[tuple[str, str], Folded] = {}
+    assert look(desk, first, known) == []
+    changed = replace(first[0], body=first[0].body.replace('"green"', '"yellow"'))
+    assert changed != first[0]
+    assert look(desk, [changed, *rows_of(desk)[1:]], known) == ["state-is-not-the-fold"]
