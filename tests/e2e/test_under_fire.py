@@ -38,7 +38,7 @@ def test_nothing_is_lost_doubled_or_out_of_order_while_the_sharpest_faults_strik
 ) -> None:
     with ground(SHORT, SEED, silent) as chain:
         fire = Fire(chain, print)
-        fire.alone(SHARPEST)
+        fire.alone(SHARPEST, last=True)
         write(fire, tmp_path)
         assert fire.ok, (tmp_path / "faults.txt").read_text(encoding="utf-8")
         assert len(fire.lines) == len(SHARPEST)

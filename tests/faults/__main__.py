@@ -49,10 +49,12 @@ def main(
             fire = Fire(chain, screen.say)
             try:
                 if only:
-                    fire.alone([fault for fault in FAULTS if re.search(only, fault.name)])
+                    fire.alone(
+                        [fault for fault in FAULTS if re.search(only, fault.name)], last=True
+                    )
                 else:
                     if not long:
-                        fire.alone(FAULTS)
+                        fire.alone(FAULTS, last=False)
                     if long or fire.ok:
                         chosen = drawn(FAULTS, seed, *(_MIXED_LONG if long else _MIXED))
                         fire.mixed(chosen, seed, judged=120 if long else 5, last=not long)

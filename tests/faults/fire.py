@@ -92,13 +92,16 @@ class Fire:
         """Whether all that struck did no harm."""
         return bool(self.lines) and all(line.ok for line in self.lines)
 
-    def alone(self, faults: Sequence[Fault]) -> None:
-        """Each by itself, and a verdict after each; ends at the first that did harm."""
+    def alone(self, faults: Sequence[Fault], *, last: bool) -> None:
+        """Each by itself, and a verdict after each; ends at the first that did harm.
+
+        `last`: nothing comes after them, and the last verdict remembers nothing.
+        """
         for fault in faults:
             line = Line(fault.name)
             self.lines.append(line)
             self._strike(fault, line)
-            self._judge(line, afresh=fault is faults[-1])
+            self._judge(line, afresh=last and fault is faults[-1])
             self._say(said(line))
             if not line.ok:
                 return

@@ -46,8 +46,9 @@ _SOON = timedelta(minutes=3)
 class Size:
     """How long things last in seconds, and the load: stories for each strike, a second.
 
-    `outage`: broker or database is gone. `refusal`: the database is there and refuses. `abreast`:
-    how many stories are under way at once. `least`: so many cases there are in all, after the last
+    `outage`: broker or database is gone. `refusal`: the database is there and refuses; longer than
+    the 10 s that a statement may take, but for the short form. `abreast`: how many stories are
+    under way at once. `least`: so many cases there are in all, after the last
     strike if need be.
     """
 
@@ -60,7 +61,7 @@ class Size:
 
 
 SHORT = Size(outage=8.0, refusal=8.0, each=12, rate=2.0, abreast=10)
-FULL = Size(outage=60.0, refusal=20.0, each=25, rate=2.0, abreast=15)
+FULL = Size(outage=60.0, refusal=12.0, each=25, rate=2.0, abreast=15)
 LONG = Size(outage=60.0, refusal=20.0, each=10_000, rate=4.0, abreast=60, least=10_000)
 
 
