@@ -177,15 +177,14 @@ class Database:
 
 @dataclass(frozen=True)
 class Folded:
-    """What so many first rows of a stream, `last` the last of them, folded to."""
+    """What the first rows of a stream folded to."""
 
-    rows: int
-    last: JournalRow
+    rows: tuple[JournalRow, ...]
     state: Any
 
-    def goes_on_in(self, rows: Sequence[JournalRow]) -> bool:
-        """Whether these rows begin with those: they are the very same, kept since then."""
-        return len(rows) >= self.rows and rows[self.rows - 1] is self.last
+    def begins(self, rows: Sequence[JournalRow]) -> bool:
+        """Whether these rows begin with those."""
+        return tuple(rows[: len(self.rows)]) == self.rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ def folds(evidence: Evidence) -> Iterator[Finding]:
             rows = streams.get(row.stream, ())
             name = (database.service, row.stream)
             before = evidence.folded.get(name)
-            if before is not None and not before.goes_on_in(rows):
+            if before is not None and not before.begins(rows):
                 before = None
             try:
                 state = _fold(workflow, row.stream, rows, database.passed_over, before)
@@ -48,7 +48,7 @@ def folds(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding(Kind.FOLD, str(fault), where)
                 continue
             if rows:
-                evidence.folded[name] = Folded(len(rows), rows[-1], state)
+                evidence.folded[name] = Folded(tuple(rows), state)
             folded = None if state is None else json.loads(state.model_dump_json())
             if folded != (None if row.state is None else json.loads(row.state)):
                 yield Finding(Kind.FOLD, "state-is-not-the-fold", where)
@@ -75,7 +75,7 @@ def _fold(
 ) -> State | None:
     stream = Stream.parse(name)
     state: State | None = None if before is None else before.state
-    for row in rows if before is None else rows[before.rows :]:
+    for row in rows if before is None else rows[len(before.rows) :]:
         if row.name in ("message-refused", "letter-parked"):
             continue  # the engine's own; they change no state
         contract = REGISTRY.get(row.type)
