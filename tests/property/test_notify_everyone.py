@@ -142,7 +142,13 @@ cards = st.builds(
 
 
 class Vault:
-    """Opens with the one key."""
+    """Opens with the one key, at the time that it is in a house."""
+
+    def __init__(self, house: Desk) -> None:
+        self._house = house
+
+    def now(self) -> datetime:
+        return self._house.now
 
     async def open(
         self, values: Sequence[Sealed[ContactCard]], purpose: str
@@ -186,16 +192,18 @@ class House(Desk):
             Board(SMS, True, self._out, [*outcomes]),
         ]
         self._effects = {
-            WaySought: looks(POLICY, Vault()),
-            NoticeAttempted: attempts(boards, POLICY, Vault()),
+            WaySought: looks(POLICY, Vault(self)),
+            NoticeAttempted: attempts(boards, POLICY, Vault(self)),
         }
         self._done = 0
 
-    def tell(self, data: Model, id_: str) -> None:
-        """An event of another service, and all that follows from it."""
+    def tell(self, data: Model, id_: str, late: timedelta = timedelta(0)) -> None:
+        """An event of another service, handled so late, and all that follows from it."""
         stream = STREAM if case_of(data) else Stream.parse("envelope/e-1")
         source = data.type_.split(".")[1]
+        self.now -= late  # decided as of the moment at which it happened
         self.take(Message(id_, data.type_, data, self.now, source, stream))
+        self.now += late
         asyncio.run(self._settle())
 
     async def _settle(self) -> None:
@@ -360,6 +368,7 @@ def test_each_role_is_told_as_the_policy_says_and_nobody_else_is(
         max_size=8,
     ),
     at=st.timedeltas(timedelta(0), timedelta(days=40)),
+    late=st.just(timedelta(0)) | st.timedeltas(timedelta(0), timedelta(days=2)),
     neutral=st.booleans(),
 )
 @settings(max_examples=200, suppress_health_check=[*HealthCheck])
@@ -369,10 +378,11 @@ def test_a_person_is_told_by_the_card_alone_in_its_hours_and_once(
     contract: Contract,
     outcomes: list[Outcome],
     at: timedelta,
+    late: timedelta,
     neutral: bool,
 ) -> None:
     house = House(outcomes, NOON + at)
-    house.tell(data.draw(of(contract, unit(), her(card, neutral=neutral))), "e-1")
+    house.tell(data.draw(of(contract, unit(), her(card, neutral=neutral))), "e-1", late)
     went = house.to_people()
     for one in went:
         channel = one.attempt.channel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
@@ -53,6 +53,10 @@ class Vault:
     def __init__(self, fails: NotOpened | Exception | None = None) -> None:
         self.fails = fails
         self.purposes: list[str] = []
+        self.at = NOON
+
+    def now(self) -> datetime:
+        return self.at
 
     async def open(
         self, values: Sequence[Sealed[ContactCard]], purpose: str
@@ -185,6 +189,21 @@ async def test_nobody_is_told_by_a_channel_that_is_not_on_the_card() -> None:
     outcome = await ended(board, to_her(card=card))
     assert (outcome.outcome, outcome.reason) == ("failed", "no-safe-contact")
     assert not board.sent
+
+
+async def test_an_attempt_that_waited_until_the_hours_were_over_is_not_made() -> None:
+    vault, board = Vault(), Board(Outcome("done"))
+    vault.at = NOON + timedelta(hours=10)  # ten in the evening
+    outcome = await ended(board, to_her(), vault)
+    assert (outcome.outcome, outcome.reason) == ("failed", "quiet-hours")
+    assert outcome.found == {}, "it is tried again when it may be"
+    evening = CARD.model_copy(update={"hours": Hours(start="18:00", end="20:00")})
+    vault.at = NOON + timedelta(hours=7, minutes=59)  # the call may last over eight o'clock
+    outcome = await ended(board, to_her(card=evening), vault)
+    assert (outcome.outcome, outcome.reason) == ("failed", "outside-hours")
+    assert not board.sent
+    assert await ended(board, to_her(), vault) != outcome
+    assert board.sent
 
 
 async def test_a_database_that_does_not_answer_leaves_the_card_closed_for_now() -> None:

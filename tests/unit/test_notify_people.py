@@ -22,6 +22,7 @@ from tests.notify_desk import (
     Desk,
     accepted,
     attempted,
+    first,
     her,
     only,
     sought,
@@ -60,6 +61,29 @@ def test_outside_the_hours_the_notice_waits_and_is_then_sought_anew() -> None:
     assert [d.due for d in desk.deadlines()] == [until]
     way = only(desk.passes(timedelta(hours=6)), WaySought)
     assert (way.look, way.vain) == (2, 0)
+
+
+def test_what_is_told_late_goes_by_the_hour_of_its_telling() -> None:
+    """The event is of noon, and nobody handled it until the evening."""
+    desk = Desk()
+    early = sought(desk)
+    desk.now += timedelta(hours=10)
+    again = only(desk.looked(early, channel="sms"), WaySought)
+    assert (again.look, again.answer_by) == (2, desk.now + POLICY.cards.answer_within)
+    until = desk.now + timedelta(hours=9)
+    events = desk.looked(again, until=until.isoformat(), reason="quiet-hours")
+    assert only(events, NoticeWaiting).until == until
+
+
+def test_answers_that_are_all_late_end_in_a_failure() -> None:
+    desk = Desk()
+    way, late = sought(desk), timedelta(seconds=1)
+    for _ in range(POLICY.cards.attempts - 1):
+        desk.now = way.answer_by + late
+        way = only(desk.looked(way, channel="sms"), WaySought)
+    desk.now = way.answer_by + late
+    assert first(desk.looked(way, channel="sms"), NoticeFailed).reason == "card-not-read"
+    assert desk.deadlines() == []
 
 
 def test_a_sure_failure_is_tried_again_and_then_the_next_channel_of_the_card() -> None:

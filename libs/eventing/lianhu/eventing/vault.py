@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
@@ -42,6 +43,10 @@ class Vault:
         self._clock = clock
         self._metrics = metrics
 
+    def now(self) -> datetime:
+        """The domain time of this moment, by which it is judged whether a key may be used."""
+        return self._clock.now()
+
     async def open(self, values: Sequence[Sealed[T]], purpose: str) -> list[T | NotOpened]:
         """Each value or why it stays closed, in their order; one statement for all keys.
 
@@ -70,7 +75,7 @@ class Vault:
             return NotOpened("key-missing")
         if row["erased"]:
             return NotOpened("key-erased")
-        if row["restricted_until"] is not None and row["restricted_until"] > self._clock.now():
+        if row["restricted_until"] is not None and row["restricted_until"] > self.now():
             return NotOpened("key-restricted")
         try:
             return self._keys.unwrap(id_, row["wrapped"])

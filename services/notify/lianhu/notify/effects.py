@@ -7,7 +7,7 @@ is a channel, a moment or a reason; an address goes to the channel and nowhere e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import asyncpg
@@ -24,11 +24,12 @@ from lianhu.notify.channels import Channel, Outcome, Sending
 from lianhu.notify.outside import PATIENCE_SECONDS, Email, Sms
 from lianhu.notify.policy import Policy
 from lianhu.notify.templates import UNIT_LANGUAGES, TemplateFault
-from lianhu.notify.ways import NO_SAFE_CONTACT, Go, Wait, address, way
+from lianhu.notify.ways import NO_SAFE_CONTACT, Go, Wait, address, hindered, way
 from lianhu.notify.workflow.outcomes import WAY
 from lianhu.privacy import Sealed
 
 PURPOSE = "notice"
+_PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 _UNREAD = (asyncpg.PostgresError, *BROKEN_OFF, OSError)  # OSError: time-outs
 
 
@@ -39,6 +40,10 @@ class Opens(Protocol):
         self, values: Sequence[Sealed[ContactCard]], purpose: str
     ) -> list[ContactCard | NotOpened]:
         """Each value or why it stays closed."""
+        ...
+
+    def now(self) -> datetime:
+        """The domain time of this moment."""
         ...
 
 
@@ -90,7 +95,7 @@ def attempts(channels: Sequence[Channel], policy: Policy, vault: Opens) -> Effec
         use = policy.channels[name]
         if use.idempotent and not channel.idempotent:
             raise ValueError(f"the policy calls the channel {name} idempotent, which it is not")
-        if use.answer_within <= timedelta(seconds=PATIENCE_SECONDS):
+        if use.answer_within <= _PATIENCE:
             raise ValueError(f"the policy gives up the channel {name} before it has answered")
 
     async def attempt(stream: Stream, event: Internal) -> EffectEnded:
@@ -151,6 +156,9 @@ async def _attempt(
         languages, to = (card.language,), address(card, channel.name)
         if to is None:
             return Outcome("failed", NO_SAFE_CONTACT), True
+        # it may have waited for its turn since the hours were looked at
+        if reason := hindered(card, vault.now(), _PATIENCE, policy.quiet):
+            return Outcome("failed", reason), False
     elif event.unit is None:
         return Outcome("failed", "no-unit", final=True), False
     else:

@@ -57,6 +57,11 @@ def address(card: ContactCard, channel: NoticeChannel) -> str | None:
             return None  # a unit's screen; no person has one
 
 
+def hindered(card: ContactCard, at: datetime, lasting: timedelta, quiet: Hours) -> str | None:
+    """Why the hours do not allow it from this moment until `lasting` later; None: they do."""
+    return hindrance(at, card.hours, quiet) or hindrance(at + lasting, card.hours, quiet)
+
+
 def way(
     card: ContactCard,
     at: datetime,
@@ -82,6 +87,5 @@ def way(
     if moment is None:
         return Nothing(NO_SAFE_HOURS)
     if moment > at:
-        reason = hindrance(at, card.hours, quiet) or hindrance(at + lasting, card.hours, quiet)
-        return Wait(moment, reason or OUTSIDE_HOURS)
+        return Wait(moment, hindered(card, at, lasting, quiet) or OUTSIDE_HOURS)
     return Go(left[0])

@@ -67,9 +67,9 @@ def on_deadline(
     match pending.stage:
         case Stage.SENDING:
             return tuple(_unknown(pending, state, now, policy))
-        case Stage.SEEKING if pending.vain + 1 >= policy.cards.attempts:
-            return tuple(_never_opened(pending, now, policy))
-        case Stage.SEEKING | Stage.WAITING | Stage.RETRYING:
+        case Stage.SEEKING:
+            return tuple(_unanswered(pending, state, now, policy))
+        case Stage.WAITING | Stage.RETRYING:
             return tuple(_onward(pending, state, now, policy))
 
 
@@ -85,6 +85,9 @@ def _looked(
             return
         until = now + policy.cards.retry_after[vain - 1]
         yield NoticeWaiting(**dict(step), reason=_NOT_READ, until=until, vain=vain)
+    elif now > pending.due:
+        # the hour that it was asked for is over: the event itself came late, or the answer did
+        yield from _unanswered(pending, state, now, policy)
     elif (newest := card_of(step, state)) is not None and newest.version != pending.version:
         # while it was looked at, it was replaced: what it said counts no more
         yield from _seek(pending, state, now, policy, step.tried)
@@ -157,6 +160,16 @@ def _onward(pending: Pending, state: Notices, now: datetime, policy: Policy) -> 
             yield NoticeFailed(**head(pending.step), attempt=pending.attempt, reason=reason)
     else:
         yield from handed(pending.step, pending.attempt + 1, _channel(pending), now, policy)
+
+
+def _unanswered(
+    pending: Pending, state: Notices, now: datetime, policy: Policy
+) -> Iterator[Internal]:
+    """No answer of a card came in time: it is asked again, so often."""
+    if pending.vain + 1 >= policy.cards.attempts:
+        yield from _never_opened(pending, now, policy)
+    else:
+        yield from _onward(pending, state, now, policy)
 
 
 def _lost(pending: Pending, policy: Policy) -> bool:
