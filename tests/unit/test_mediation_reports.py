@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from lianhu.contracts.base import Internal
+from lianhu.contracts.faults import Refused
 from lianhu.contracts.intake import CaseLinked, CaseSplit
 from lianhu.contracts.mediation import (
     AcceptCase,
@@ -18,6 +19,7 @@ from lianhu.contracts.mediation import (
     CaseEscalated,
     CaseEvent,
     CaseOffered,
+    ConcludeProtection,
     GateOverridden,
     MovedToProtection,
     OverrideGate,
@@ -64,6 +66,7 @@ ACCEPT = AcceptCase(case=CASE, by=CHAIR)
 BOTH = tuple(RecordConsent(case=CASE, by=CHAIR, party=party, consents=True) for party in Party)
 AGREE = RecordAgreement(case=CASE, by=CHAIR, form=AgreementForm.ORAL, terms="He pays.")
 PERFORM = RecordPerformance(case=CASE, by=CHAIR)
+CONCLUDE = ConcludeProtection(case=CASE, by=CHAIR, note="She lives with her sister now.")
 FAIL = RecordFailure(case=CASE, by=CHAIR, reason="-")
 OVERRIDE = OverrideGate(case=CASE, by=CHAIR, reason="-", wish="-")
 WEAPON = joined(Ground.GRAVE_DANGER, risk=Risk.RED)
@@ -148,6 +151,7 @@ def test_a_case_in_mediation_moves_to_protection(commands: tuple[CaseCommand, ..
         Audience(role=AudienceRole.UNIT_LEFT, unit=COMMUNITY),
         Audience(role=AudienceRole.UNIT_REACHED, unit=DISTRICT),
         Audience(role=AudienceRole.INFORMED_UNIT, unit=STREET),
+        Audience(role=AudienceRole.PERSON_CONCERNED, neutral=True),
     )
     assert isinstance(asked, PartnerAsked)
     assert asked.unit == DISTRICT
@@ -172,7 +176,10 @@ def test_a_case_that_has_climbed_to_the_district_or_further_stays(
 
     assert isinstance(moved, MovedToProtection)
     assert moved.from_unit == moved.to_unit == owner[0]
-    assert moved.audience == (Audience(role=AudienceRole.OWNING_UNIT, unit=owner[0]),)
+    assert moved.audience == (
+        Audience(role=AudienceRole.OWNING_UNIT, unit=owner[0]),
+        Audience(role=AudienceRole.PERSON_CONCERNED, neutral=True),
+    )
     assert (desk.case.unit, desk.case.level) == owner
     assert desk.case.clocks == (Clock(DeadlineKind.ACCEPT, at("2026-03-23 12:00")),)
 
@@ -243,6 +250,19 @@ def test_a_reopened_case_starts_again_with_its_history(ended: tuple[CaseCommand,
     assert desk.case.reopened == 1
     assert desk.case.agreement == (AGREE in ended), "that its file is kept is not forgotten"
     assert desk.case.consents == ()
+
+
+def test_a_protected_case_that_is_reopened_by_a_mild_report_stays_protected() -> None:
+    desk = desk_with(protected(Ground.ORDER_IN_FORCE), ACCEPT, CONCLUDE)
+
+    offered = desk.hand(reopened(opened()), at("2026-05-06 09:00"), publisher=None)[0]
+
+    assert isinstance(offered, CaseOffered)
+    assert (offered.path, offered.grounds) == (Path.PROTECTION, (Ground.ORDER_IN_FORCE,))
+    assert (offered.unit, offered.level) == (DISTRICT, Level.DISTRICT)
+    assert told(offered) == Audience(role=AudienceRole.PERSON_CONCERNED, neutral=True)
+    with pytest.raises(Refused):
+        desk.hand(AGREE, at("2026-05-06 10:00"))
 
 
 def test_cases_that_are_linked_or_split_go_on_as_they_are() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from lianhu.contracts.faults import Slug
 from lianhu.contracts.parts import Audience, CardRef
 from lianhu.contracts.vocabulary import AudienceRole
+from lianhu.jurisdiction import Level, Unit
+from lianhu.mediation.policy import Policy
 from lianhu.mediation.workflow.state import CaseState
 
 
@@ -44,3 +46,10 @@ def newer(
     if card is not None and (known is None or card.version > known.version):
         return card, None
     return known, state.no_card
+
+
+def district_above(code: str, level: Level, policy: Policy) -> Unit | None:
+    """The district above a unit that stands below one."""
+    if not Level.DISTRICT.is_above(level) or code not in policy.area.divisions:
+        return None
+    return policy.area.divisions.at_level(code, Level.DISTRICT)

@@ -16,7 +16,14 @@ from lianhu.contracts.vocabulary import AudienceRole, DeadlineKind, Ground, Path
 from lianhu.eventing.rules import DeadlineReached, Ids
 from lianhu.jurisdiction import Inside
 from lianhu.mediation.policy import Policy
-from lianhu.mediation.workflow.audiences import concerned, newer, owner, person, unit
+from lianhu.mediation.workflow.audiences import (
+    concerned,
+    district_above,
+    newer,
+    owner,
+    person,
+    unit,
+)
 from lianhu.mediation.workflow.evolution import begun
 from lianhu.mediation.workflow.joint import asked
 from lianhu.mediation.workflow.state import CaseState
@@ -27,7 +34,8 @@ def offered(
 ) -> list[CaseEvent]:
     """The offer 派单, to the unit and level that intake named, and what partners are asked at once.
 
-    `before`: the same case as it was, when it is reopened. Raises `Poison` for a unit that this
+    `before`: the same case as it was, when it is reopened; one that was protected stays so, by
+    the district at least, until two persons say otherwise. Raises `Poison` for a unit that this
     release does not know as one of its area and of that level: nobody could act on the case, so
     it waits in the dead letters for the tables to agree.
     """
@@ -37,27 +45,31 @@ def offered(
     if located.unit.level is not opened.level:
         raise Poison("wrong-level", [Fault(path="/level", slug="wrong-level")])
     card, no_card = opened.card, opened.no_card
+    path, grounds, to, level = opened.path, opened.grounds, opened.unit, opened.level
     if before is not None:
         card, no_card = newer(before, card, no_card)
-    audience = [unit(opened.unit)]
-    if opened.path is Path.PROTECTION:
+        if before.protected and path is not Path.PROTECTION:
+            # what must not be mediated is not to be mediated because it was closed meanwhile
+            path, grounds = Path.PROTECTION, tuple(dict.fromkeys((*before.grounds, *grounds)))
+            if (district := district_above(to, level, policy)) is not None:
+                to, level = district.code, district.level
+    audience = [unit(to)]
+    if path is Path.PROTECTION:
         below = AudienceRole.INFORMED_UNIT
         audience += [unit(code, below) for code in opened.informed]
         audience.append(person(card, no_card, protected=True))
     offer = CaseOffered(
         case=opened.case,
-        unit=opened.unit,
-        level=opened.level,
+        unit=to,
+        level=level,
         category=opened.category,
         risk=opened.risk,
-        path=opened.path,
-        grounds=opened.grounds,
-        minor=opened.minor or Ground.MINOR_VICTIM in opened.grounds,
+        path=path,
+        grounds=grounds,
+        minor=opened.minor or Ground.MINOR_VICTIM in grounds,
         card=card,
         no_card=no_card,
-        accept_by=policy.due(
-            DeadlineKind.ACCEPT, opened.level, opened.category, opened.risk, now, opened.path
-        ),
+        accept_by=policy.due(DeadlineKind.ACCEPT, level, opened.category, opened.risk, now, path),
         policy_version=policy.version,
         audience=tuple(audience),
     )

@@ -16,9 +16,8 @@ from lianhu.contracts.mediation import (
 from lianhu.contracts.parts import DueAt
 from lianhu.contracts.vocabulary import AudienceRole, DeadlineKind, Ground, Path, Risk
 from lianhu.eventing.rules import Ids
-from lianhu.jurisdiction import Level, Unit
 from lianhu.mediation.policy import Policy
-from lianhu.mediation.workflow.audiences import newer, owner, unit
+from lianhu.mediation.workflow.audiences import district_above, newer, owner, person, unit
 from lianhu.mediation.workflow.evolution import begun, onward
 from lianhu.mediation.workflow.joint import asked
 from lianhu.mediation.workflow.state import CaseState, Status
@@ -85,7 +84,7 @@ def _offered_anew(
     risk, grounds, minor = _graver(report, state)
     protected = state.protected or report.path is Path.PROTECTION
     path = Path.PROTECTION if protected else Path.MEDIATION
-    district = _district(state, policy) if protected else None
+    district = district_above(state.unit, state.level, policy) if protected else None
     to, level = (state.unit, state.level) if district is None else (district.code, district.level)
     offer = CaseOffered(
         case=state.case,
@@ -122,17 +121,19 @@ def _sooner(state: CaseState, risk: Risk, now: datetime, policy: Policy) -> DueA
 
 
 def _moved(state: CaseState, now: datetime, policy: Policy) -> MovedToProtection:
-    """To the district; a case that has climbed there or further stays where it is."""
-    district = _district(state, policy)
+    """To the district; a case that has climbed there or further stays where it is. She is told
+    in neutral words, or visited: how she was to be told before may not be safe any more."""
+    district = district_above(state.unit, state.level, policy)
     to, level = (state.unit, state.level) if district is None else (district.code, district.level)
     accept_by = policy.due(
         DeadlineKind.ACCEPT, level, state.category, state.risk, now, Path.PROTECTION
     )
+    her = person(state.card, state.no_card, protected=True)
     if district is None:
         running = state.accept_by
         if running is not None and running < accept_by.at:
             accept_by = DueAt(at=running)
-        audience = owner(state)
+        audience = (*owner(state), her)
     else:
         branch = policy.area.divisions.branch(state.unit)
         between = [
@@ -142,6 +143,7 @@ def _moved(state: CaseState, now: datetime, policy: Policy) -> MovedToProtection
             unit(state.unit, AudienceRole.UNIT_LEFT),
             unit(to, AudienceRole.UNIT_REACHED),
             *(unit(one.code, AudienceRole.INFORMED_UNIT) for one in between),
+            her,
         )
     return MovedToProtection(
         case=state.case,
@@ -154,10 +156,3 @@ def _moved(state: CaseState, now: datetime, policy: Policy) -> MovedToProtection
         policy_version=policy.version,
         audience=audience,
     )
-
-
-def _district(state: CaseState, policy: Policy) -> Unit | None:
-    """The district above a unit that stands below one."""
-    if not Level.DISTRICT.is_above(state.level) or state.unit not in policy.area.divisions:
-        return None
-    return policy.area.divisions.at_level(state.unit, Level.DISTRICT)
