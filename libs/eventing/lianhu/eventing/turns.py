@@ -144,12 +144,12 @@ class Turns:
         if found is None:
             return Outcome.IGNORED
         outcome = Outcome.IGNORED
-        reached = None
+        failed: set[Deadline] = set()
         try:
             if delivery.poisoned is not None:
                 raise Poison(delivery.poisoned)
             for _ in range(_MANY):
-                first = self._ripe(found, horizon)
+                first = self._ripe(found, horizon, failed)
                 if first is None:
                     break
                 reached = self._reached(delivery, found, first)
@@ -159,30 +159,40 @@ class Turns:
                     if outcome is not Outcome.HANDLED:
                         raise
                     break  # what is answered stands; this one stays due, and is first next time
+                except ShapeFromTheFuture:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told, and tried again
+                    failed.add(first)  # the others do not wait for it
+                    self._put_off(found, horizon, error, reached.id)
+                    continue
                 work.done.failures.append(False)
                 work.done.fired.append(first.kind)
                 outcome = Outcome.HANDLED
         except (Incomplete, ShapeFromTheFuture):
             raise
-        except Exception as error:
-            log.error(
-                "deadline failed",
-                stream=found.name,
-                message_id=reached.id if reached is not None else None,
-                exc_info=error,
-            )
-            work.done.failures.append(True)
-            found.deferred = max(self._house.clock.now(), horizon) + _PUT_OFF
-            found.dirty = True
+        except Exception as error:  # noqa: BLE001 - told, and tried again
+            self._put_off(found, horizon, error)
+            return outcome
+        if failed:
             return outcome
         if outcome is Outcome.IGNORED and found.next_due is not None and found.next_due <= horizon:
             found.evolved = found.dirty = True  # the row says due, the state does not: set it right
         return outcome
 
-    def _ripe(self, found: Aggregate, horizon: datetime) -> Deadline | None:
+    def _put_off(
+        self, found: Aggregate, horizon: datetime, error: Exception, id_: str | None = None
+    ) -> None:
+        log.error("deadline failed", stream=found.name, message_id=id_, exc_info=error)
+        self._work.done.failures.append(True)
+        found.deferred = max(self._house.clock.now(), horizon) + _PUT_OFF
+        found.dirty = True
+
+    def _ripe(
+        self, found: Aggregate, horizon: datetime, failed: Collection[Deadline]
+    ) -> Deadline | None:
         state = self._work.state(found)
         waiting = () if state is None else self._house.workflow.deadlines(found.stream, state)
-        ripe = [deadline for deadline in waiting if deadline.due <= horizon]
+        ripe = [one for one in waiting if one.due <= horizon and one not in failed]
         return min(ripe, key=lambda deadline: (deadline.due, deadline.kind), default=None)
 
     def _reached(self, delivery: Delivery, found: Aggregate, deadline: Deadline) -> Message:
