@@ -87,8 +87,8 @@ anybody = st.builds(
 )
 
 
-def again(name: str, **more: Any) -> ResubmitApplication:
-    by = Officer(officer="clerk-1", post=Post.CHAIR, unit=COMMUNITY)
+def again(name: str, who: str = "clerk-1", **more: Any) -> ResubmitApplication:
+    by = Officer(officer=who, post=Post.CHAIR, unit=COMMUNITY)
     return ResubmitApplication(case=case_of(name), application=name, by=by, **more)
 
 
@@ -175,7 +175,8 @@ class AnyOrder(RuleBasedStateMachine):
                     amount = Money(amount=yuan(data.draw(st.integers(1, one.amount))))
                 self.hand(sign(one.level, case=case, by=by, amount=amount, application=one.id))
             case Status.RETURNED | Status.BOUNCED:
-                self.hand(again(one.id, papers=PAPERS, payee="card-0002"))
+                who = data.draw(st.sampled_from(("clerk-1", "clerk-1", "chair", "chair-street")))
+                self.hand(again(one.id, who, papers=PAPERS, payee="card-0002"))
             case Status.NOTICE:
                 self.run_out(lambda kind: kind == f"notice:{one.id.rpartition('-')[2]}")
             case _ if one.missing:
@@ -193,14 +194,21 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(
         case=cases,
         number=numbers,
+        name=names,
         papers=st.sampled_from((PAPERS, ())),
         who=st.none() | st.sampled_from(PEOPLE),
         payee=st.none() | st.just("card-0003"),
     )
     def it_is_submitted_again(
-        self, case: str, number: int, papers: tuple[str, ...], who: Model | None, payee: str | None
+        self,
+        case: str,
+        number: int,
+        name: str,
+        papers: tuple[str, ...],
+        who: Model | None,
+        payee: str | None,
     ) -> None:
-        self.hand(again(f"{case}-a{number}", papers=papers, applicant=who, payee=payee))
+        self.hand(again(f"{case}-a{number}", name, papers=papers, applicant=who, payee=payee))
 
     @rule(case=cases, number=numbers)
     def it_is_withdrawn(self, case: str, number: int) -> None:

@@ -25,6 +25,7 @@ from lianhu.privacy.sounds import sound
         ("阿不都．热合曼", "阿不都热合曼"),
         ("ＬＩＵ　Ｙａｎｇ", "liuyang"),
         ("Liu-Yang", "liuyang"),
+        ("LIU/YANG", "liuyang"),
         ("LIU YANG", "liuyang"),
         ("Mu\u0308ller", "müller"),
         ("王小红（小名）", "王小红小名"),
@@ -110,6 +111,9 @@ def test_what_is_no_number_of_a_person_s_identifies_nobody(written: str) -> None
         "11010519491231002x",
         "110105 19491231 002X",
         "110105-19491231-002X",
+        "110105/19491231/002X",
+        "110105／19491231／002Ｘ",
+        "110105\u204419491231\u2215002X",
         "１１０１０５１９４９１２３１００２Ｘ",
         "110105491231002",
         "110105 491231 002",
@@ -127,6 +131,6 @@ def test_a_number_says_of_which_kind_it_is() -> None:
     assert normal.document("hk-permit", "E12345678") != normal.document("passport", "E12345678")
 
 
-@pytest.mark.parametrize("written", ["", "  ", "-", "()", "0000", "000000000000000000"])
+@pytest.mark.parametrize("written", ["", "  ", "-", "()", "//", "0000", "000000000000000000"])
 def test_a_number_that_is_none_identifies_nobody(written: str) -> None:
     assert normal.document("resident-id", written) == ""

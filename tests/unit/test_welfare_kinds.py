@@ -115,8 +115,9 @@ def test_the_same_cause_is_claimed_once_over_all_cases() -> None:
     desk.hand(opened(other), at("2026-03-02 09:00"))
     desk.hand(apply(), at("2026-03-02 10:00"))
 
-    spelt = apply(other, applicant=applicant(document="440304-19900228-1234"))
-    assert refused(desk, spelt, "2026-03-02 11:00") == ["/applicant already-claimed"]
+    for document in ("440304-19900228-1234", "440304/19900228/1234", "(440304)199002281234"):
+        spelt = apply(other, applicant=applicant(document))
+        assert refused(desk, spelt, "2026-03-02 11:00") == ["/applicant already-claimed"]
     desk.hand(apply(other, cause="surgery"), at("2026-03-02 11:00"))
     desk.hand(apply(other, applicant=applicant("440304199002285678")), at("2026-03-02 12:00"))
 

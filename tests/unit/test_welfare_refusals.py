@@ -21,6 +21,7 @@ from lianhu.contracts.welfare import (
 )
 from lianhu.eventing.rules import EffectEnded
 from lianhu.jurisdiction import Level, Post
+from lianhu.welfare.workflow.state import Status
 from tests.welfare_desk import (
     CASE,
     CITY,
@@ -33,6 +34,7 @@ from tests.welfare_desk import (
     STREET,
     TREASURY,
     Desk,
+    answer,
     applicant,
     apply,
     at,
@@ -150,6 +152,45 @@ def test_nobody_signs_two_levels() -> None:
     for verdict in Verdict:
         again = sign(Level.DISTRICT, verdict, by=signer(Level.DISTRICT, "reviewer-street"))
         assert refused(desk, again, NOON) == ["/by/officer signed-before"]
+
+
+def test_whoever_signed_it_does_not_submit_it_again() -> None:
+    signer_of_it = officer("reviewer-street")
+    desk = desk_at(Level.STREET)
+    desk.miss("notice")
+    own = RESUBMIT.model_copy(update={"by": signer_of_it, "payee": "card-0666"})
+    assert refused(desk, own, NOON) == ["/by/officer signed-before", "/application not-returned"]
+
+    desk.hand(sign(Level.DISTRICT, Verdict.RETURN), at("2026-03-10 10:00"))
+    anew = own.model_copy(update={"applicant": applicant("440304199002285678")})
+    assert refused(desk, anew, NOON) == [
+        "/by/officer signed-before",
+        "/applicant/document another-person",
+    ]
+    desk.hand(RESUBMIT, at("2026-03-11 10:00"))  # another may
+    desk.check()
+
+
+def test_whoever_approved_a_payment_that_came_back_does_not_send_it_elsewhere() -> None:
+    desk = desk_at(Level.CITY)
+    for moment in ("2026-03-11 09:00", "2026-03-12 09:00"):
+        order = instructed(desk)
+        desk.hand(answer(order, bounced=[A1]), at(moment))
+    assert desk.application().status is Status.BOUNCED
+    for name in ("reviewer-street", "reviewer-district", "reviewer-city"):
+        own = RESUBMIT.model_copy(update={"by": officer(name), "payee": "card-0666"})
+        assert refused(desk, own, NOON) == ["/by/officer signed-before"]
+    desk.hand(RESUBMIT.model_copy(update={"payee": "card-0002"}), at(NOON))
+    desk.check()
+
+
+def test_whoever_returned_what_he_had_signed_may_put_it_right_and_signs_no_more() -> None:
+    desk = desk_at(Level.STREET)
+    desk.hand(sign(verdict=Verdict.RETURN), at("2026-03-04 09:00"))
+    desk.hand(
+        RESUBMIT.model_copy(update={"by": officer("reviewer-street")}), at("2026-03-04 10:00")
+    )
+    assert refused(desk, sign(), NOON) == ["/by/officer own-submission"]
 
 
 def test_an_approval_that_comes_twice_or_out_of_order() -> None:

@@ -196,45 +196,6 @@ def test_an_empty_pool_refuses_nothing_for_ever() -> None:
     desk.check()
 
 
-def test_help_comes_first_in_an_emergency_and_the_papers_later() -> None:
-    desk = Desk()
-    desk.hand(fund(), at("2026-03-02 09:00"))
-    desk.hand(opened(), at("2026-03-02 09:30"))
-
-    events = desk.hand(apply(emergency=True, papers=("identity",)), at("2026-03-02 10:00"))
-    submitted = only(events, ApplicationSubmitted)
-    assert submitted.asked == 200_000, "no more than the cap"
-    assert submitted.sign_by.at == at("2026-03-03 10:00"), "a day, by the hour"
-    assert submitted.withheld == "emergency"
-
-    events = desk.hand(sign(), at("2026-03-02 11:00"))
-    approved = only(events, ApplicationApproved)
-    assert approved.due.at == at("2026-03-03 10:00"), "help within a day of asking"
-    assert approved.papers_by is not None
-    assert approved.papers_by.at == at("2026-03-10 00:00")
-    assert desk.pool()["committed"] == 200_000
-    assert set(desk.clocks()) == {"pay:a1", "papers:a1"}
-
-    order = instructed(desk)
-    events = desk.hand(answer(order), at("2026-03-03 09:00"))
-    assert not any(isinstance(event, ApplicationEnded) for event in events), "papers are missing"
-    assert set(desk.clocks()) == {"papers:a1"}
-
-    (late,) = desk.miss("papers")
-    assert isinstance(late, ApplicationEscalated)
-    assert (late.unit, late.missed, late.to_unit) == (COMMUNITY, "papers", STREET)
-    assert desk.application().overdue == (ClockKind.PAPERS,)
-
-    papers = ResubmitApplication(
-        case=CASE, application=A1, by=officer(), papers=("difficulty-proof",)
-    )
-    events = desk.hand(papers, at("2026-03-12 09:00"))
-    ended = only(events, ApplicationEnded)
-    assert ended.ending is Ending.PAID
-    assert desk.deadlines() == []
-    desk.check()
-
-
 def test_a_level_that_is_silent_is_replaced_by_the_one_above_and_named_at_the_city() -> None:
     desk = Desk()
     desk.hand(fund(), at("2026-03-02 09:00"))
@@ -358,6 +319,40 @@ def test_a_minor_is_not_shown_either() -> None:
     assert submitted.asked == 500_000, "the band of minors"
 
 
+def test_who_turns_out_to_be_a_minor_is_not_shown_either() -> None:
+    for born, shown in (("1990-03-03", "王**"), ("2010-03-03", None)):
+        desk = Desk()
+        desk.hand(fund(), at("2026-03-02 09:00"))
+        desk.hand(opened(), at("2026-03-02 09:30"))
+        desk.hand(apply(), at("2026-03-02 10:00"))
+        desk.hand(sign(verdict=Verdict.RETURN, reason="born wrong"), at("2026-03-03 09:00"))
+        again = ResubmitApplication(
+            case=CASE, application=A1, by=officer(), applicant=applicant(born=born)
+        )
+        back = only(desk.hand(again, at("2026-03-04 09:00")), ApplicationResubmitted)
+        assert back.shown == shown
+
+        events = desk.hand(sign(), at("2026-03-05 09:00"))
+        notices = [event for event in events if isinstance(event, PublicNoticeStarted)]
+        assert [notice.shown for notice in notices] == ([] if shown is None else [shown])
+        signed = only(events, ApplicationSigned)
+        assert (signed.next_level, signed.sign_by is None) == (Level.DISTRICT, shown is not None)
+        desk.check()
+
+
+def test_what_was_hidden_is_not_shown_when_she_is_described_anew() -> None:
+    desk = Desk()
+    desk.hand(fund(), at("2026-03-02 09:00"))
+    desk.hand(opened(), at("2026-03-02 09:30"))
+    desk.hand(apply(applicant=applicant(born="2010-03-03")), at("2026-03-02 10:00"))
+    desk.hand(sign(verdict=Verdict.RETURN), at("2026-03-03 09:00"))
+    again = ResubmitApplication(case=CASE, application=A1, by=officer(), applicant=applicant())
+    back = only(desk.hand(again, at("2026-03-04 09:00")), ApplicationResubmitted)
+    assert back.shown is None
+    events = desk.hand(sign(), at("2026-03-05 09:00"))
+    assert not any(isinstance(event, PublicNoticeStarted) for event in events)
+
+
 def test_a_case_of_the_district_alone_begins_with_the_district() -> None:
     desk = Desk()
     desk.hand(fund(), at("2026-03-02 09:00"))
@@ -376,19 +371,3 @@ def test_an_answered_deadline_or_one_of_an_ended_application_changes_nothing() -
     stream, deadline = next(p for p in desk.deadlines() if p[1].kind == "sign:a1")
     desk.hand(sign(), at("2026-03-03 10:00"))
     assert desk.fire(stream, deadline, deadline.due + timedelta(days=1)) == []
-
-
-def test_an_emergency_that_is_returned_is_still_one() -> None:
-    desk = Desk()
-    desk.hand(fund(), at("2026-03-02 09:00"))
-    desk.hand(opened(), at("2026-03-02 09:30"))
-    desk.hand(apply(emergency=True, papers=()), at("2026-03-02 10:00"))
-    desk.hand(sign(verdict=Verdict.RETURN), at("2026-03-02 11:00"))
-    again = ResubmitApplication(case=CASE, application=A1, by=officer(), papers=("identity",))
-
-    back = only(desk.hand(again, at("2026-03-02 12:00")), ApplicationResubmitted)
-
-    assert back.missing_papers == ("difficulty-proof",), "they may follow"
-    assert desk.clocks() == {"sign:a1": at("2026-03-03 12:00")}
-    only(desk.hand(sign(), at("2026-03-02 13:00")), ApplicationApproved)
-    desk.check()

@@ -12,9 +12,10 @@ import phonenumbers
 from opencc import OpenCC
 
 _HOME = "CN"
-# spaces, dots, hyphens, brackets, and what is not seen at all; NFKC has made others of some
+# spaces, dots, hyphens, strokes, brackets, and what is not seen at all; NFKC has made others of
+# some. What is added here is found under another index from then on (decision 5).
 _APART = re.compile(
-    "[\\s.\\-_()·•・\\u00ad\\u200b-\\u200f\\u2010-\\u2015\\u2024\\u2027\\u2060\\u2212\\u2219\\u22c5\\ufeff]+"
+    "[\\s.\\-/_()·•・\\u00ad\\u200b-\\u200f\\u2010-\\u2015\\u2024\\u2027\\u2044\\u2060\\u2212\\u2215\\u2219\\u22c5\\ufeff]+"
 )
 _FIRST_FORM = re.compile(r"[0-9]{15}")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

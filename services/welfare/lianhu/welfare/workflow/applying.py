@@ -160,6 +160,9 @@ def resubmit(
     """
     programme = turn.programme(one)
     faults = [*authority(turn, command, case.unit), *standing(turn, case)]
+    if any(signature.officer == command.by.officer for signature in one.signatures):
+        # or one alone could say whom the others' approval is for
+        faults.append(Fault(path="/by/officer", slug="signed-before"))
     late = one.status is Status.APPROVED and bool(one.missing)
     if one.status not in (Status.RETURNED, Status.BOUNCED) and not late:
         slug = "already-ended" if one.ended else "not-returned"
@@ -171,12 +174,12 @@ def resubmit(
         faults.append(Fault(path="/payee", slug="payee-missing"))
     if late and command.payee is not None:
         faults.append(Fault(path="/payee", slug="already-approved"))
-    amount = one.amount
+    amount, minor = one.amount, False
     if command.applicant is not None:
         if one.status is not Status.RETURNED:
             faults.append(Fault(path="/applicant", slug="already-approved"))
         else:
-            more, amount = _described(turn, command.applicant, case, one, programme, ids)
+            more, amount, minor = _described(turn, command.applicant, case, one, programme, ids)
             faults += more
     if faults:
         raise Refused(*faults)
@@ -190,7 +193,10 @@ def resubmit(
     if one.status is Status.RETURNED:
         sign_by = turn.policy.due(turn.now, judging.within(turn, one))
     described = command.applicant
-    hidden = one.withheld is not None or described is None
+    shown = None
+    if described is not None and one.withheld is None:
+        hidden = judging.withheld(programme, case, minor, one.emergency) is not None
+        shown = None if hidden else judging.masked(described.name)
     turn.tell(
         case.case,
         ApplicationResubmitted(
@@ -203,7 +209,7 @@ def resubmit(
             missing_papers=missing,
             asked=amount,
             applicant=None if described is None else Sealed.hold(described),
-            shown=None if hidden or described is None else judging.masked(described.name),
+            shown=shown,
             payee=payee,
             by=command.by,
             sign_by=sign_by,
@@ -223,14 +229,15 @@ def _described(
     one: Application,
     programme: Programme,
     ids: Ids,
-) -> tuple[list[Fault], int | None]:
-    """What is wrong with an applicant described anew, and how much there is now."""
+) -> tuple[list[Fault], int | None, bool]:
+    """What is wrong with an applicant described anew, how much there is now, and if for a minor."""
     faults = [*judging.unreadable(turn, applicant)]
     if faults:
-        return faults, None
+        return faults, None, True
     known = judging.facts(turn, case, applicant, one.amount)
     faults += judging.not_eligible(programme, known)
     if one.person != ids.person(streams.APPLICANT):
         faults.append(Fault(path="/applicant/document", slug="another-person"))
     most = programme.ceiling(known)
-    return faults, one.amount if most is None or one.amount is None else min(most, one.amount)
+    amount = one.amount if most is None or one.amount is None else min(most, one.amount)
+    return faults, amount, known.minor

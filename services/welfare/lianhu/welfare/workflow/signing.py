@@ -45,6 +45,9 @@ def sign(turn: Turn, command: SignApplication, case: CaseState, one: Application
             _approve(turn, command, case, one)
         case Verdict.RETURN:
             turn.tell(case.case, _returned(turn, command, case, one))
+        case Verdict.REFUSE if one.paid:
+            slug, why = "papers-missing", command.reason
+            end(turn, case, one, Ending.PAID, amount=one.amount, reason=why, slug=slug)
         case Verdict.REFUSE:
             end(turn, case, one, Ending.REFUSED, reason=command.reason)
 
@@ -61,7 +64,9 @@ def _faults(turn: Turn, command: SignApplication, case: CaseState, one: Applicat
     signed = [s.level for s in one.signatures if s.officer == by.officer]
     if any(level is not one.level for level in signed):
         faults.append(Fault(path="/by/officer", slug="signed-before"))
-    if one.status not in _WHEN[verdict]:
+    # help that was paid and whose papers never came has an end too
+    given_up = verdict is Verdict.REFUSE and one.papers_overdue
+    if one.status not in _WHEN[verdict] and not given_up:
         faults.append(untimely(one))
     elif verdict is Verdict.APPROVE and one.missing and not one.emergency:
         faults.append(Fault(path="/application", slug="papers-missing"))

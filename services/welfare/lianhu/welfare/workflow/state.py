@@ -103,6 +103,12 @@ class Application(_State):
         """Nothing more happens to it."""
         return self.status is Status.ENDED
 
+    @property
+    def papers_overdue(self) -> bool:
+        """It is paid, and the papers that were to follow did not come in time."""
+        late = ClockKind.PAPERS in self.overdue and bool(self.missing)
+        return late and self.paid and not self.ended
+
     def without(self, *kinds: ClockKind) -> tuple[Clock, ...]:
         """The clocks that go on running when these are met or named overdue."""
         return tuple(clock for clock in self.clocks if clock.kind not in kinds)
