@@ -293,6 +293,26 @@ async def test_an_acceptance_that_lay_in_the_topic_during_an_outage_wins(
         assert row["time"] < due, "it was sent in time"
 
 
+async def test_a_command_that_was_parked_and_is_tried_again_now_comes_before_the_deadline(
+    make_database: MakeDatabase, broker: str, tmp_path: Path
+) -> None:
+    async with office(make_database, broker, tmp_path) as desk:
+        toy = desk.one.house.workflow
+        assert isinstance(toy, Toy)
+        await desk.open("accept", utc_now() + timedelta(hours=1))
+        toy.does["c-2"] = "raise"
+        sent = await desk.send(command(CASE, "c-2", "off=accept"))
+        await desk.handle(*(await desk.all(2))[1:])
+        toy.does.clear()
+        await desk.move(timedelta(hours=2), sent + timedelta(milliseconds=1))
+        letters = await desk.one.fetch("SELECT letter FROM parked")
+        await desk.one.replay(*(row["letter"] for row in letters))
+        assert await desk.look() == [event_id(CASE, 1), "c-1"], "it does not fire"
+        await desk.one.drain()
+        assert await desk.look() == [event_id(CASE, 1), "c-1", "c-2"]
+        assert await next_due(desk.one) is None
+
+
 async def test_a_deadline_fires_when_all_that_came_before_it_is_handled(
     make_database: MakeDatabase, broker: str, tmp_path: Path
 ) -> None:

@@ -230,6 +230,23 @@ async def test_a_deadline_before_a_new_type_is_left_to_the_newer_release(
         assert await everything(old) == before
 
 
+async def test_a_newer_release_s_deadline_holds_up_no_other_case(
+    make_database: MakeDatabase,
+) -> None:
+    url = await emptied(make_database, "mediation")
+    timed = f"timer=visit@{DUE.isoformat()}"
+    async with again(url, Toy()) as (old,):
+        await old.take(event(OTHER, 1), command(OTHER, "c-2", timed, offset=7))
+        async with next_release(url) as new:
+            await new.take(event(CASE, 1), command(CASE, "c-1", timed))
+            await writes_a_new_type(new, CASE, "c-new")
+        with unknown(PartnerChased.type_):
+            for _ in range(2):
+                with pytest.raises(ShapeFromTheFuture):
+                    await old.fire(DUE, STREAM, case_stream(OTHER))
+        assert [done.fired for done in old.done if done.fired] == [["visit"]]
+
+
 async def writes_a_new_type(one: TestEngine, case: str, id_: str) -> None:
     """Have its rules write an event of a type that the release before does not know."""
     toy = one.house.workflow

@@ -193,17 +193,26 @@ async def test_nobody_is_told_by_a_channel_that_is_not_on_the_card() -> None:
 
 async def test_an_attempt_that_waited_until_the_hours_were_over_is_not_made() -> None:
     vault, board = Vault(), Board(Outcome("done"))
-    vault.at = NOON + timedelta(hours=10)  # ten in the evening
-    outcome = await ended(board, to_her(), vault)
-    assert (outcome.outcome, outcome.reason) == ("failed", "quiet-hours")
-    assert outcome.found == {}, "it is tried again when it may be"
     evening = CARD.model_copy(update={"hours": Hours(start="18:00", end="20:00")})
-    vault.at = NOON + timedelta(hours=7, minutes=59)  # the call may last over eight o'clock
-    outcome = await ended(board, to_her(card=evening), vault)
-    assert (outcome.outcome, outcome.reason) == ("failed", "outside-hours")
+    for card, hours, reason in (
+        (CARD, timedelta(hours=10), "quiet-hours"),  # ten in the evening
+        (evening, timedelta(hours=7, minutes=59), "outside-hours"),  # it may last over eight
+    ):
+        vault.at = NOON + hours
+        late = {"answer_by": vault.at + POLICY.channels[SMS].answer_within}
+        attempt = to_her(card=card).model_copy(update=late)
+        outcome = await ended(board, attempt, vault)
+        assert (outcome.outcome, outcome.reason, outcome.found) == ("failed", reason, {})
     assert not board.sent
-    assert await ended(board, to_her(), vault) != outcome
-    assert board.sent
+
+
+async def test_an_attempt_that_its_deadline_would_overtake_is_not_made() -> None:
+    """Who looks at the card then may go by a newer one; this one is tried again after that."""
+    vault, board, attempt = Vault(), Board(Outcome("done")), to_her()
+    vault.at = attempt.answer_by - timedelta(seconds=60)
+    outcome = await ended(board, attempt, vault)
+    assert (outcome.outcome, outcome.reason, outcome.found) == ("failed", "too-late", {})
+    assert not board.sent
 
 
 async def test_a_database_that_does_not_answer_leaves_the_card_closed_for_now() -> None:

@@ -135,6 +135,12 @@ def test_a_file_that_breaks_while_we_run_takes_no_key_away(path: Path) -> None:
     path.unlink()
     with pytest.raises(KeyFileError, match="missing"):
         keys.renew()
+    path.symlink_to(path)  # stands for all that a system says of a file that is there
+    with pytest.raises(KeyFileError, match="unreadable") as caught:
+        keys.renew()
+    assert caught.value.slug == "unreadable"
+    with pytest.raises(KeyFileError, match="unreadable"):
+        MasterKeys.read(path)
     assert keys.unwrap("case/1", wrapped).id == "case/1"
 
 

@@ -52,6 +52,12 @@ _RESTRICT = """
 UPDATE case_keys AS k SET restricted_until = GREATEST(k.restricted_until, n.until)
 FROM unnest($1::text[], $2::timestamptz[]) AS n (id, until) WHERE k.id = n.id
 """
+_DUE = """
+SELECT stream, next_due FROM aggregates
+WHERE next_due <= $1
+  AND stream NOT IN (SELECT stream FROM parked WHERE due <= now() AND stream IS NOT NULL)
+ORDER BY next_due LIMIT $2
+"""
 
 Seen = dict[str, list[int | str]]
 """Producer -> epoch, sequence and hash of the last event handled."""
@@ -220,12 +226,11 @@ async def load(connection: asyncpg.Connection, stream: Stream) -> Aggregate | No
 async def due(
     connection: asyncpg.Connection, horizon: datetime, limit: int
 ) -> list[tuple[str, datetime]]:
-    """Streams with a deadline at or before `horizon`, the earliest first, unlocked."""
-    rows = await connection.fetch(
-        "SELECT stream, next_due FROM aggregates WHERE next_due <= $1 ORDER BY next_due LIMIT $2",
-        horizon,
-        limit,
-    )
+    """Streams with a deadline at or before `horizon`, the earliest first, unlocked.
+
+    Not those for which a parked message is ripe: it was sent before, and is tried first.
+    """
+    rows = await connection.fetch(_DUE, horizon, limit)
     return [(row[0], row[1]) for row in rows]
 
 

@@ -7,7 +7,7 @@ connection is ended by `idle_session_timeout` and another replica takes over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 
@@ -20,7 +20,7 @@ from lianhu.eventing.clock import utc_now
 from lianhu.eventing.delivery import Delivery, Origin, Reason
 from lianhu.eventing.engine import Engine
 from lianhu.eventing.envelope import Reader
-from lianhu.eventing.errors import BROKEN_OFF, passes
+from lianhu.eventing.errors import BROKEN_OFF, ShapeFromTheFuture, passes
 from lianhu.eventing.house import House
 from lianhu.eventing.rules import Stream
 from lianhu.eventing.stock import Stock
@@ -196,7 +196,7 @@ class Leader:
         for _ in range(_ROUNDS):
             async with self._pool.acquire() as connection:
                 found = await aggregates.due(connection, horizon, _DUE)
-            await self._engine.handle(
+            await self.handle(
                 [
                     Delivery(
                         Origin.ENGINE,
@@ -211,6 +211,24 @@ class Leader:
             if len(found) < _DUE:
                 return False
         return True
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """All together; or each apart, where some are a newer release's: those are left to it.
+
+        Raises `ShapeFromTheFuture` then, when the others are handled.
+        """
+        try:
+            await self._engine.handle(deliveries)
+        except ShapeFromTheFuture as error:
+            left = error
+        else:
+            return
+        for one in deliveries:
+            try:
+                await self._engine.handle([one])
+            except ShapeFromTheFuture as error:
+                left = error
+        raise left
 
     def _show(self, mark: Mark, progress: Progress, stalls: Stalls) -> None:
         now = utc_now()
@@ -246,7 +264,7 @@ class Leader:
         again = [self.again(one) for one in found]
         # by number within an epoch, and no epoch before the one that it follows
         again.sort(key=lambda one: (one.source, one.about or "", one.epoch))
-        await self._engine.handle(again)
+        await self.handle(again)
         return True
 
     def again(self, one: parked.Parked) -> Delivery:

@@ -66,9 +66,9 @@ class Renewal:
 
 
 def _stamp(file: Path | None) -> _Stamp | None:
-    """What a change of the file changes; None: there is none, or it is being replaced."""
+    """What a change of the file changes; None: it cannot be looked at, or is being replaced."""
     try:
         found = file.stat() if file is not None else None
-    except FileNotFoundError:
+    except OSError:
         return None
     return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -193,9 +193,13 @@ class TestEngine:
 
     async def fire(self, horizon: datetime, *streams: Stream) -> None:
         """Fire what is due up to a domain time, as the leader does it."""
-        await self.handle(
-            Delivery(Origin.ENGINE, self.house.name, horizon, horizon=horizon, touched=(stream,))
-            for stream in streams
+        await self._leader.handle(
+            [
+                Delivery(
+                    Origin.ENGINE, self.house.name, horizon, horizon=horizon, touched=(stream,)
+                )
+                for stream in streams
+            ]
         )
 
     async def fire_due(self, watermark: Watermark) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 UnsealSlug = Literal["wrong-key", "malformed", "unknown-master-key"]
 SealSlug = Literal["no-sealer", "not-sealed", "wrong-type"]
-KeyFileSlug = Literal["missing", "malformed", "exposed", "exists"]
+KeyFileSlug = Literal["missing", "unreadable", "malformed", "exposed", "exists"]
 
 
 class UnsealError(Exception):
@@ -51,7 +51,10 @@ class SealError(Exception):
 
 
 class KeyFileError(Exception):
-    """A file of master keys cannot be used: ``missing``, ``malformed``, ``exposed``, ``exists``."""
+    """A file of master keys cannot be used.
+
+    ``missing``, ``unreadable``, ``malformed``, ``exposed``, ``exists``.
+    """
 
     def __init__(self, slug: KeyFileSlug, text: str) -> None:
         super().__init__(f"{slug}: {text}")

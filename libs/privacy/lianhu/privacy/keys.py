@@ -137,14 +137,14 @@ class MasterKeys:
     def read(cls, path: Path) -> MasterKeys:
         """All keys of a file, one line of JSON each (``id``, ``key`` in base64), the last current.
 
-        Raises `KeyFileError`: ``missing``; ``exposed`` when others than owner and group have any
-        right on it; ``malformed``, with the line's number.
+        Raises `KeyFileError`: ``missing``; ``unreadable``; ``exposed`` when others than owner and
+        group have any right on it; ``malformed``, with the line's number.
         """
         try:
             mode = path.stat().st_mode
             lines = path.read_bytes().splitlines() if stat.S_ISREG(mode) else []
-        except FileNotFoundError:
-            raise KeyFileError("missing", f"{path} does not exist") from None
+        except OSError as error:
+            raise _not_read(path, error) from None
         if mode & stat.S_IRWXO:
             raise KeyFileError("exposed", f"{path} is open to all users; chmod it to 0600")
         keys = [
@@ -199,12 +199,18 @@ class MasterKeys:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What a change of a file changes; KeyFileError `missing` when it is gone."""
+    """What a change of a file changes; KeyFileError `missing` when it is gone, or `unreadable`."""
     try:
         found = path.stat()
-    except FileNotFoundError:
-        raise KeyFileError("missing", f"{path} does not exist") from None
+    except OSError as error:
+        raise _not_read(path, error) from None
     return found.st_mtime_ns, found.st_size
+
+
+def _not_read(path: Path, error: OSError) -> KeyFileError:
+    if isinstance(error, FileNotFoundError):
+        return KeyFileError("missing", f"{path} does not exist")
+    return KeyFileError("unreadable", f"{path} cannot be read: {error.strerror}")
 
 
 def _about(head: bytes, data_key_id: str) -> bytes:

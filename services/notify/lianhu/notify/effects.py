@@ -156,8 +156,11 @@ async def _attempt(
         languages, to = (card.language,), address(card, channel.name)
         if to is None:
             return Outcome("failed", NO_SAFE_CONTACT), True
-        # it may have waited for its turn since the hours were looked at
-        if reason := hindered(card, vault.now(), _PATIENCE, policy.quiet):
+        # it may have waited for its turn: its deadline must not overtake it, nor the hours end
+        now = vault.now()
+        if now + _PATIENCE > event.answer_by:
+            return Outcome("failed", "too-late"), False
+        if reason := hindered(card, now, _PATIENCE, policy.quiet):
             return Outcome("failed", reason), False
     elif event.unit is None:
         return Outcome("failed", "no-unit", final=True), False
