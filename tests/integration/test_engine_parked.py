@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from lianhu.eventing import parked
-from lianhu.eventing.clock import utc_now
+from lianhu.eventing.clock import from_ms, utc_now
 from lianhu.eventing.rules import Rank, Stream, case_stream
 from lianhu.eventing.testing import TestEngine
 from lianhu.privacy import open_bytes
@@ -139,6 +139,22 @@ async def test_a_command_whose_case_never_comes_is_refused_after_half_a_minute(
         await one.take(command(CASE, "c-1", offset=0))
         rows = await one.fetch("SELECT body FROM journal WHERE type LIKE '%.message-refused.v1'")
         assert len(rows) == 1, "answered once"
+
+
+async def test_a_command_waits_on_while_its_case_may_lie_unread_in_another_partition(
+    make_database: MakeDatabase,
+) -> None:
+    async with engine(make_database, Toy()) as one:
+        sent = command(CASE, "c-1", offset=0)
+        at = from_ms(sent.timestamp)
+        await one.take(sent)
+        for _ in range(2):
+            await pass_by(one, 31)
+            assert await one.drain(at - timedelta(seconds=1)) == 1, "and not again at once"
+            assert await reasons(one) == ["awaiting"]
+        await one.take(event(CASE, 1))
+        await one.drain(at - timedelta(seconds=1))
+        assert await written(one) == [event_id(CASE, 1), "c-1"]
 
 
 async def test_each_command_of_an_unknown_case_waits_its_own_half_minute(

@@ -103,6 +103,9 @@ class World:
             self._fits(became, before[became.case], told, others)
         else:
             assert became.no_card is None or became.card is None
+            assert became.card is None or not became.by_other_side
+            if isinstance(became, CaseReopened):
+                self._stays_protected(became, before[became.case])
         links = only(found, CaseLinked)
         assert {(link.case, link.other) for link in links} == {
             (link.other, link.case) for link in links
@@ -143,6 +146,13 @@ class World:
                     for confirmation in CONFIRMATIONS:
                         desk.take(confirmation(case=case))
 
+    def _stays_protected(self, became: CaseReopened | ReportJoined, before: CaseState) -> None:
+        """Nobody is mediated, or told, because a case was closed in between."""
+        assert set(became.grounds) >= set(before.grounds)
+        assert (became.path is Path.PROTECTION) == bool(became.grounds)
+        assert became.minor >= before.minor
+        assert became.guardian_suspected >= before.guardian_suspected
+
     def _fits(
         self, became: ReportJoined, before: CaseState, told: set[str], others: set[str]
     ) -> None:
@@ -151,10 +161,7 @@ class World:
         assert not told & self.others[became.case]
         assert not others & self.reporters[became.case]
         assert became.risk.rank >= before.risk.rank
-        assert set(became.grounds) >= set(before.grounds)
-        assert (became.path is Path.PROTECTION) == bool(became.grounds)
-        assert became.minor >= before.minor
-        assert became.guardian_suspected >= before.guardian_suspected
+        self._stays_protected(became, before)
 
     def _concerned(self, said: ReportSubmitted) -> set[str]:
         found = identities_of(said).items()
@@ -199,6 +206,9 @@ def test_any_order(world: list[Any]) -> None:
         seen.case for s in desk.states.values() if isinstance(s, PersonState) for seen in s.seen
     }
     for case in desk.cases():
+        assert case.no_card is None or not case.cards, "what was withdrawn is forgotten"
+        if case.path is Path.PROTECTION and case.card is not None:
+            assert not case.cards[-1].shared
         if case.status is Status.ERASED:
             assert case.case not in known
             assert "s1:" not in case.model_dump_json()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lianhu.contracts.intake import CaseOpened, ReportJoined
+from lianhu.contracts.intake import CaseOpened, CaseReopened, ReportJoined
 from lianhu.contracts.parts import Audience, Hours
 from lianhu.contracts.vocabulary import AudienceRole, Holder, Language, NoticeChannel, Path
 from tests.intake_desk import GRID, LI, WANG, Desk, only
@@ -129,6 +129,16 @@ def test_what_the_other_party_calls_safe_is_not() -> None:
     assert (call.card, call.no_card) == (None, "no-safe-contact")
 
 
+def test_nor_in_a_dispute() -> None:
+    his = LI | {"relation": "family"}
+    said: dict[str, Any] = {"reporter": his, "concerned": REACHED, "safe_contact": {}}
+    assert channels(other_party=LI, **said) == "no-safe-contact"
+    desk = Desk()
+    desk.opens(concerned=WANG, other_party=LI)
+    call = desk.opens(**said)
+    assert (call.path, call.card, call.no_card) == (Path.MEDIATION, None, "no-safe-contact")
+
+
 # further reports about the same case
 
 
@@ -207,3 +217,76 @@ def test_a_guardian_who_is_suspected_later_is_told_no_more() -> None:
     assert again.guardian_suspected
     assert again.card is None
     assert desk.case(case).card is None
+
+
+SHARED: dict[str, Any] = {"name": "李强", "phone": WANG["phone"]}
+"""The other party, who has her phone."""
+
+
+def shared_in_a_dispute(**fields: Any) -> tuple[Desk, str]:
+    desk = Desk()
+    event = desk.opens(concerned=WANG, other_party=SHARED, **fields)
+    assert (event.path, event.shared) == (Path.MEDIATION, True)
+    assert event.card is not None
+    return desk, event.case
+
+
+@pytest.mark.parametrize("word", [{}, {"safe_contact": {}}])
+def test_a_phone_that_the_other_party_has_too_is_no_way_once_she_is_protected(
+    word: dict[str, Any],
+) -> None:
+    her = {"relation": "self", "phone": WANG["phone"]}
+    desk, case = shared_in_a_dispute(reporter=her, **word)
+    first = channels(concerned=WANG, other_party=SHARED, reporter=her, **word, **PROTECTED)
+    event = joined(desk, contact={"phone": None}, **PROTECTED)
+    assert (event.card, event.no_card) == (None, first) == (None, "no-safe-contact")
+    assert desk.case(case).card is None
+    assert desk.folded() == desk.states
+
+
+def test_what_a_later_report_calls_safe_may_be_that_phone_again() -> None:
+    desk, case = shared_in_a_dispute()
+    event = joined(desk, safe_contact=SAFE, **PROTECTED)
+    assert (event.card, event.no_card) == (None, "no-safe-contact")
+    again = joined(desk, safe_contact=SAFE)
+    assert (again.card, desk.case(case).card) == (None, None)
+    same = joined(desk, safe_contact=SAFE, other_party=SHARED)
+    assert (same.card, desk.case(case).card) == (None, None)
+    other = joined(desk, contact=REACHED, safe_contact={"allowed": ["email"]}, other_party=SHARED)
+    assert desk.card(other.card).phone is None
+    assert desk.case(case).card == other.card
+
+
+def test_so_it_is_when_the_case_is_opened_again() -> None:
+    desk, case = shared_in_a_dispute()
+    desk.conclude(case)
+    report = desk.report(GRID, concerned=WANG, safe_contact=SAFE)
+    (again,) = only(report, CaseReopened)
+    assert (again.path, again.shared) == (Path.MEDIATION, True)
+    assert again.card is not None
+    event = joined(desk, contact={"phone": None}, **PROTECTED)
+    assert (event.card, event.no_card) == (None, "no-safe-contact")
+    desk.conclude(case)
+    (again,) = only(desk.report(GRID, concerned=WANG, safe_contact=SAFE), CaseReopened)
+    assert (again.path, again.card, again.no_card) == (Path.PROTECTION, None, "no-safe-contact")
+
+
+def test_a_card_that_the_other_party_does_not_read_stays_when_she_is_protected() -> None:
+    desk = Desk()
+    case = desk.opens(concerned=WANG, other_party=LI, safe_contact=SAFE)
+    assert not case.shared
+    event = joined(desk, contact={"phone": None}, **PROTECTED)
+    assert (event.card, event.no_card) == (None, None)
+    assert desk.case(case.case).card == case.card
+
+
+def test_that_he_has_her_phone_may_be_known_only_later() -> None:
+    desk = Desk()
+    her = {"relation": "self", "phone": WANG["phone"]}
+    case = desk.opens(concerned=WANG, reporter=her, safe_contact={}).case
+    event = joined(desk, contact={"phone": None}, other_party=SHARED)
+    assert (event.shared, event.card, event.no_card) == (True, None, None)
+    assert desk.case(case).card is not None
+    event = joined(desk, contact={"phone": None}, **PROTECTED)
+    assert (event.card, event.no_card) == (None, "no-safe-contact")
+    assert desk.folded() == desk.states

@@ -9,6 +9,7 @@ import pytest
 from lianhu.contracts.intake import (
     CaseLinked,
     CaseOpened,
+    CaseReopened,
     CaseSplit,
     PersonCaseEnded,
     ReportJoined,
@@ -112,6 +113,45 @@ def test_a_card_that_came_later_stays() -> None:
     (split,) = only(desk.take(command(first.case, wrong.joined), OFFICERS), CaseSplit)
     assert (split.card, split.no_card) == (None, None)
     assert desk.case(first.case).card == right.card
+
+
+def test_a_card_that_was_withdrawn_meanwhile_does_not_come_back() -> None:
+    desk = Desk()
+    old = desk.opens(concerned=WANG).case
+    her: dict[str, Any] = {"concerned": WANG, "reporter": {"relation": "self"}}
+    taken = joined(desk, **her, safe_contact={"allowed": []}, indicators={})
+    assert taken.no_card == "no-safe-contact"
+    later = joined(desk, **her, safe_contact={"allowed": ["sms"]})
+    assert desk.case(old).card == later.card
+    (split,) = only(desk.take(command(old, later.joined), OFFICERS), CaseSplit)
+    assert (split.card, split.no_card) == (None, "no-contact-card")
+    assert desk.case(old).card is None
+    assert desk.folded() == desk.states
+
+
+def test_nor_one_from_before_the_case_was_opened_again_without_any() -> None:
+    desk = Desk()
+    old = desk.opens(concerned=WANG).case
+    desk.conclude(old)
+    (again,) = only(desk.report(GRID, concerned={"document": WANG["document"]}), CaseReopened)
+    assert again.card is None
+    wrong = joined(desk)
+    assert wrong.card is not None
+    (split,) = only(desk.take(command(old, wrong.joined), OFFICERS), CaseSplit)
+    assert (split.card, split.no_card) == (None, "no-contact-card")
+    assert desk.case(old).card is None
+
+
+def test_nor_one_that_the_other_party_reads_too_where_she_is_protected() -> None:
+    desk = Desk()
+    his = {"phone": WANG["phone"], "email": "li@example.org"}
+    old = desk.opens(concerned=WANG, other_party=his).case
+    wrong = joined(desk, other_party=his)
+    assert wrong.card is not None
+    (split,) = only(desk.take(command(old, wrong.joined), OFFICERS), CaseSplit)
+    assert (split.card, split.no_card) == (None, "no-safe-contact")
+    assert desk.case(old).card is None
+    assert desk.folded() == desk.states
 
 
 def test_people_of_that_report_alone_are_no_more_of_the_old_case() -> None:

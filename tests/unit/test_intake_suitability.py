@@ -46,7 +46,7 @@ def on(**indicators: bool) -> CaseOpened:
         ({"sexual_offence": True}, {"sexual-offence"}),
         ({"minor_victim": True}, {"minor-victim"}),
         ({"with_police_or_court": True}, {"with-police-or-court"}),
-        ({"guardian_suspected": True}, set()),
+        ({"guardian_suspected": True}, {"minor-victim"}),
         ({"child_present": True, "pregnancy": True, "prior_police_call": True}, set()),
         (dict.fromkeys(Indicators.model_fields, False), set()),
     ],
@@ -190,6 +190,36 @@ def test_a_suspected_guardian_is_named() -> None:
     assert event.guardian_suspected
     assert event.risk is Risk.RED
     assert not on(guardian_suspected=False).guardian_suspected
+
+
+@pytest.mark.parametrize(
+    ("said", "minor"),
+    [
+        ({}, True),
+        ({"concerned": {"name": "王天", "phone": "13800138000"}}, True),
+        ({"concerned": {"born": "2015"}}, True),
+        ({"concerned": {"born": "1990-05-01"}}, False),
+        ({"concerned": {"document": {"number": "440304199001010017"}}}, False),
+        ({"reporter": {"relation": "family"}}, True),
+        ({"reporter": {"relation": "self"}}, False),
+        ({"reporter": {"relation": "self", "born": "2012-01-01"}}, True),
+    ],
+)
+def test_who_has_a_guardian_and_is_not_known_to_be_of_age_is_a_minor(
+    said: dict[str, Any], minor: bool
+) -> None:
+    event = opened(indicators={"guardian_suspected": True}, safe_contact={}, **said)
+    assert event.minor is minor
+    assert event.path is (Path.PROTECTION if minor else Path.MEDIATION)
+    assert (event.no_card == "guardian-is-suspect") is minor
+
+
+def test_the_reasons_say_whether_a_minor_is_known_or_only_supposed() -> None:
+    supposed = "未成年人受害（风险指标“监护人涉嫌”为是，未见已成年）：不适宜调解，走保护路径"
+    assert supposed in on(guardian_suspected=True).reasons
+    known = opened(concerned={"born": "2015"}, indicators={"guardian_suspected": True})
+    assert "未成年人受害（当事人为未成年人）：不适宜调解，走保护路径" in known.reasons
+    assert supposed not in known.reasons
 
 
 def test_every_ground_of_the_policy_has_its_source() -> None:

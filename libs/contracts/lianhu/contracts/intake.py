@@ -130,6 +130,8 @@ class Found(Internal):
     """How the person concerned may be told; None: not at all, see `no_card`."""
     no_card: Slug | None = None
     """Why there is none: `no-contact-card`, `no-safe-contact`, `guardian-is-suspect`."""
+    shared: bool = False
+    """The other party 对方 has a way that is given as hers too: in a dispute it is one."""
     safety: SafetyWord = SafetyWord.NOBODY
     legal_basis: LegalBasis
     tags: tuple[Tag, ...] = ()
@@ -166,7 +168,7 @@ class CaseOpened(Opened):
     consumers=("mediation", "welfare", "notify"),
 )
 class CaseReopened(Opened):
-    """A new report about the same person came within the window of a closed case 重启."""
+    """A report about the same person in the window of a closed case 重启; its grounds remain."""
 
 
 @contract(
@@ -200,6 +202,8 @@ class ReportJoined(Internal):
     """Replaces the one before. None, and no `no_card`: the one before stays as it was."""
     no_card: Slug | None = None
     """From now on there is none."""
+    shared: bool = False
+    """The other party has a way of the card that counts, too; no such card of the protected."""
     safety: SafetyWord = SafetyWord.NOBODY
     repeat: bool = False
     alone: Found

@@ -144,7 +144,9 @@ class Delivery:
     was: Reason | None = None
     """Why it is parked now."""
     final: bool = False
-    """A command that waited long enough for its case."""
+    """A command that waited long enough for its case, and all that came before it is handled."""
+    ripe: bool = False
+    """Its own time has come; otherwise it was brought along."""
 
     poisoned: str | None = None
     """Why it is parked without being tried: alone in its transaction, it broke it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from time import monotonic
 
 import asyncpg
@@ -63,6 +64,8 @@ class Leader:
         self._journal = asyncio.Event()
         self._released = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.handled_up_to: datetime | None = None
+        """Broker time up to which all partitions were handled, at the last look."""
 
     def wake(self, *, journal: bool, released: bool) -> None:
         """This process committed rows, or something that lets parked messages go on."""
@@ -190,6 +193,7 @@ class Leader:
         house.metrics.broker_seen.set(utc_now().timestamp())
         looked[0] = monotonic()
         self._show(mark, progress, stalls)
+        self.handled_up_to = mark.at
         if lag <= 0 or mark.at is None:
             return False
         horizon = house.clock.domain(mark.at)
@@ -273,7 +277,10 @@ class Leader:
         delivery.origin = Origin.PARKED
         delivery.parked = one.id
         delivery.letter, delivery.was = one.letter, one.reason
-        delivery.final = one.reason is Reason.AWAITING and one.ripe
+        delivery.ripe = one.ripe
+        # its case may lie unread in another partition: not all are equally far
+        handled = self.handled_up_to is not None and self.handled_up_to >= delivery.at
+        delivery.final = one.reason is Reason.AWAITING and one.ripe and handled
         return delivery
 
     # sweeping

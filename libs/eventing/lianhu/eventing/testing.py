@@ -38,6 +38,7 @@ from lianhu.privacy import BlindIndex, DataKey, MasterKey, MasterKeys
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """A Monday, nine o'clock in the morning in Shenzhen."""
+_ALL = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,12 @@ class TestEngine:
                 ).run()
                 raise _Died
 
-    async def drain(self) -> int:
-        """Try parked messages again for as long as any is ripe; how often that was."""
-        rounds = 0
+    async def drain(self, handled_up_to: datetime = _ALL) -> int:
+        """Try parked messages again for as long as any is ripe; how often that was.
+
+        `handled_up_to`: so far the leader's last look found all partitions handled.
+        """
+        rounds, self._leader.handled_up_to = 0, handled_up_to
         while await self._leader.drain_once():
             rounds += 1
         return rounds

@@ -26,6 +26,8 @@ _HOLDING = (Reason.POISON, Reason.BEHIND, Reason.GAP, Reason.AWAITING)
 """Reasons that hold up what comes later in the same stream from the same source."""
 _MANY = 16
 """Deadlines of one stream that fire in one transaction."""
+_WAIT_ON = timedelta(seconds=5)
+"""A command is looked at again so long after its time, while its case may still be unread."""
 _PUT_OFF = timedelta(minutes=10)
 """A deadline that its rules fail to answer is looked at again after so long."""
 
@@ -105,7 +107,9 @@ class Turns:
             if found is None or self._work.state(found) is None:
                 if delivery.final:
                     return self._refuse(delivery, (Fault(path="/case", slug="unknown-case"),))
-                wait = timedelta(seconds=self._house.settings.awaiting_seconds)
+                wait = _WAIT_ON
+                if delivery.parked is None:
+                    wait = timedelta(seconds=self._house.settings.awaiting_seconds)
                 return self._park(delivery, Reason.AWAITING, due=utc_now() + wait)
             if self._is_behind(delivery, found.name):
                 return self._park(delivery, Reason.BEHIND)
@@ -300,7 +304,7 @@ class Turns:
         letter = parked.Letter(token_hex(12), delivery, reason, faults, due)
         if delivery.parked is None:
             self._work.changes.new.append(letter)
-        elif reason is not Reason.AWAITING or delivery.was is not Reason.AWAITING:
+        elif delivery.ripe or reason is not Reason.AWAITING or delivery.was is not Reason.AWAITING:
             self._work.changes.kept.append(letter)
 
     def report(self, written: Collection[str]) -> None:

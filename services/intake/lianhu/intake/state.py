@@ -42,6 +42,8 @@ class Card(NamedTuple):
 
     ref: CardRef
     joined: str | None
+    shared: bool = False
+    """The other party has a way of it too."""
 
 
 class Joined(NamedTuple):
@@ -88,7 +90,7 @@ class Erasure(BaseModel):
 class CaseState(BaseModel):
     """A case 个案 as intake knows it."""
 
-    SHAPE: ClassVar[int] = 3
+    SHAPE: ClassVar[int] = 4
 
     model_config = ConfigDict(frozen=True)
 
@@ -113,9 +115,12 @@ class CaseState(BaseModel):
     opened_at: datetime
     closed_at: datetime | None = None
     cards: tuple[Card, ...] = ()
-    """The last one counts; earlier ones come back when the report that brought it is split off."""
+    """The last one counts; earlier ones come back when the report that brought it is split off.
+    A withdrawal 撤回 forgets them all."""
     card_version: int = 0
     no_card: Slug | None = None
+    shared: bool = False
+    """The other party has a way that some report gave as hers."""
     safety: SafetyWord = SafetyWord.NOBODY
     people: tuple[PersonSpoken, ...] = ()
     """Of all reports but those in `joined`."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from lianhu.contracts.intake import ReportSubmitted
 from lianhu.contracts.parts import Person
-from lianhu.contracts.vocabulary import Category, Ground, Path, Risk
+from lianhu.contracts.vocabulary import Category, Ground, Path, Relation, Risk
 from lianhu.intake.policy import Policy
+from lianhu.intake.state import CaseState
 from lianhu.intake.tables import GroundRule
 from lianhu.intake.triage import RISK_WORDS, Triage, called
 from lianhu.jurisdiction import SHANGHAI
@@ -42,49 +43,88 @@ def suitability(
     policy: Policy,
 ) -> Suitability:
     """Total and deterministic. One more yes never takes a ground away."""
-    minor = is_minor(report, concerned, triaged, at)
+    minor = _minor(report, concerned, triaged, at, policy)
     given = {
         ground: list(_whence(rule, minor, triaged, policy))
         for ground, rule in policy.gate.grounds.items()
     }
-    grounds = tuple(ground for ground in Ground if given[ground])
-    reasons = [
-        f"{policy.gate.grounds[ground].title}（{'；'.join(given[ground])}）：不适宜调解，走保护路径"
-        for ground in grounds
+    alone = Suitability(
+        path=Path.MEDIATION,
+        grounds=(),
+        risk=triaged.risk,
+        minor=minor is not None,
+        guardian_suspected=report.indicators.guardian_suspected is True,
+        reasons=(),
+    )
+    return _with({ground: "；".join(why) for ground, why in given.items() if why}, alone, policy)
+
+
+def carried(gate: Suitability, case: CaseState, policy: Policy) -> Suitability:
+    """The same as part of a case that is known: what kept the person safe goes on.
+
+    Who had the gate of it overridden decided on what they knew then; intake does not hear of it.
+    """
+    minor = gate.minor or case.minor
+    known = [
+        ground
+        for ground, rule in policy.gate.grounds.items()
+        if (ground in case.grounds or (rule.minor and minor)) and ground not in gate.grounds
     ]
-    risk = triaged.risk
+    suspected = gate.guardian_suspected or case.guardian_suspected
+    gate = replace(gate, minor=minor, guardian_suspected=suspected)
+    return _with(dict.fromkeys(known, "此前已认定"), gate, policy)
+
+
+def _with(more: Mapping[Ground, str], gate: Suitability, policy: Policy) -> Suitability:
+    """With further grounds, and why; path and least risk follow from all of them."""
+    grounds = tuple(ground for ground in Ground if ground in gate.grounds or ground in more)
+    reasons = [
+        f"{policy.gate.grounds[ground].title}（{more[ground]}）：不适宜调解，走保护路径"
+        for ground in grounds
+        if ground in more
+    ]
+    risk = gate.risk
     if grounds and risk.rank < policy.gate.least.rank:
         risk = policy.gate.least
         reasons.append(f"走保护路径：{RISK_WORDS[risk]}")
-    return Suitability(
+    return replace(
+        gate,
         path=Path.PROTECTION if grounds else Path.MEDIATION,
         grounds=grounds,
         risk=risk,
-        minor=minor,
-        guardian_suspected=report.indicators.guardian_suspected is True,
-        reasons=tuple(reasons),
+        reasons=(*gate.reasons, *reasons),
     )
 
 
-def is_minor(
-    report: ReportSubmitted, concerned: Person | None, triaged: Triage, at: datetime
-) -> bool:
-    """Whether the person concerned is a minor 未成年人.
+def _minor(
+    report: ReportSubmitted,
+    concerned: Person | None,
+    triaged: Triage,
+    at: datetime,
+    policy: Policy,
+) -> str | None:
+    """Why the person concerned is taken for a minor 未成年人, in words; None for who is not.
 
     By the day of birth (in doubt the latest that was written: 2008 is the last of December), by
-    the indicator, or because the matter is one of minors.
+    the indicator, or because the matter is one of minors. Also whose guardian is suspected, where
+    no day of birth shows that they are of age and they do not report for themselves.
     """
-    if report.indicators.minor_victim or triaged.category is Category.MINOR:
-        return True
     born = None if concerned is None else _born(concerned)
     today = at.astimezone(SHANGHAI).date()
-    return born is not None and born <= today < _birthday(born, ADULT)
+    adult = born is not None and _birthday(born, ADULT) <= today
+    young = born is not None and born <= today and not adult
+    if young or report.indicators.minor_victim or triaged.category is Category.MINOR:
+        return "当事人为未成年人"
+    by_self = report.reporter is not None and report.reporter.relation is Relation.SELF
+    if report.indicators.guardian_suspected and not adult and not by_self:
+        return f"风险指标“{called('guardian_suspected', policy)}”为是，未见已成年"
+    return None
 
 
-def _whence(rule: GroundRule, minor: bool, triaged: Triage, policy: Policy) -> Iterator[str]:
+def _whence(rule: GroundRule, minor: str | None, triaged: Triage, policy: Policy) -> Iterator[str]:
     """What gives a ground, in words: titles of the policy and nothing else."""
-    if rule.minor and minor:
-        yield "当事人为未成年人"
+    if rule.minor and minor is not None:
+        yield minor
     yes = set(triaged.yes)
     present = yes.union(triaged.told)
     asked = [line for line in rule.asked if yes.issuperset(line)]

@@ -9,8 +9,10 @@ from lianhu.contracts.intake import ReportSubmitted, SafetyWord
 from lianhu.contracts.parts import CardRef, ContactCard, Person, SafeContact
 from lianhu.contracts.vocabulary import Holder, Language, NoticeChannel, Path, Relation
 from lianhu.eventing.rules import Ids
-from lianhu.intake.state import CaseState
+from lianhu.intake.state import CONCERNED, CaseState
 from lianhu.intake.workflow.people import (
+    OTHER_DOCUMENT,
+    OTHER_PHONE,
     REPORTER_DOCUMENT,
     REPORTER_PHONE,
     SAME_PERSON,
@@ -32,6 +34,8 @@ class Told(NamedTuple):
     card: ContactCard | None
     no_card: Slug | None
     safety: SafetyWord
+    shared: bool = False
+    """The other party has a way that the report gives as theirs, or may have it."""
 
 
 class Suspicion(NamedTuple):
@@ -42,6 +46,8 @@ class Suspicion(NamedTuple):
     guardian_suspected: bool
     reporter_is_other: bool
     """The reporter is the other party of this report or of another case."""
+    shared: bool = False
+    """Of the case it is known that the other party has a way that was given as theirs."""
 
 
 def told(report: ReportSubmitted, about: Suspicion) -> Told:
@@ -52,15 +58,19 @@ def told(report: ReportSubmitted, about: Suspicion) -> Told:
     holder = _guardian(report) if about.minor else concerned_of(report)
     if holder is None or (holder.phone is None and holder.email is None):
         return Told(None, NO_CONTACT, safety)
-    protected = about.path is Path.PROTECTION
-    if protected and (safe is None or about.reporter_is_other):
-        return Told(None, NOT_SAFE, safety)
+    protected, other = about.path is Path.PROTECTION, report.other_party
+    given = {NoticeChannel.SMS: holder.phone, NoticeChannel.EMAIL: holder.email}
+    own = {NoticeChannel.SMS: _phone(holder, other), NoticeChannel.EMAIL: _email(holder, other)}
+    # what is given may be the shared way again where nobody says which one the other party has
+    doubt = about.shared and not _reachable(other)
+    shared = doubt or own != given
+    if about.reporter_is_other or (protected and (safe is None or doubt)):
+        return Told(None, NOT_SAFE, safety, shared)
     # what the other party reads too is no way to a protected person
-    other = report.other_party if protected else None
-    ways = {NoticeChannel.SMS: _phone(holder, other), NoticeChannel.EMAIL: _email(holder, other)}
+    ways = own if protected else given
     channels = tuple(channel for channel in _allowed(safe) if ways.get(channel) is not None)
     if not channels:
-        return Told(None, NOT_SAFE, safety)
+        return Told(None, NOT_SAFE, safety, shared)
     card = ContactCard(
         holder=Holder.GUARDIAN if about.minor else Holder.SELF,
         name=holder.name,
@@ -70,7 +80,7 @@ def told(report: ReportSubmitted, about: Suspicion) -> Told:
         hours=None if safe is None else safe.hours,
         language=Language.ZH_CN if safe is None else safe.language,
     )
-    return Told(card, None, safety)
+    return Told(card, None, safety, shared)
 
 
 def first_card(said: Told, people: Who, ids: Ids, version: int) -> CardRef | None:
@@ -90,25 +100,40 @@ class Renewed(NamedTuple):
     replaces: bool
     no_card: Slug | None
     safety: SafetyWord
+    shared: bool
+    """The other party has a way of the card that counts, or counted until now."""
 
 
-def renewed(case: CaseState, said: Told, about: Suspicion) -> Renewed:
+def renewed(case: CaseState, said: Told, about: Suspicion, people: Who) -> Renewed:
     """Whether what a joined report says of contact counts. A weaker word never beats a stronger."""
+    protected = about.path is Path.PROTECTION
     heard = not weaker(said.safety, case.safety)
     safety = said.safety if heard else case.safety
+    shared = _read_by_other(case, people)
     if said.no_card == SUSPECT:
-        return Renewed(replaces=False, no_card=SUSPECT, safety=safety)
+        return Renewed(replaces=False, no_card=SUSPECT, safety=safety, shared=shared)
     if said.card is not None and heard and case.no_card != SUSPECT:
-        return Renewed(replaces=True, no_card=None, safety=safety)
-    withdrawn = (
-        # the words of nobody were enough for a dispute, they are not for protection
-        (about.path is Path.PROTECTION and case.path is not Path.PROTECTION)
-        and case.safety is SafetyWord.NOBODY
-    ) or (about.minor and not case.minor)
+        shared = said.shared and not protected
+        return Renewed(replaces=True, no_card=None, safety=safety, shared=shared)
+    # the words of nobody were enough for a dispute, they are not for protection
+    turns = protected and case.path is not Path.PROTECTION and case.safety is SafetyWord.NOBODY
+    withdrawn = turns or (protected and shared) or (about.minor and not case.minor)
     forbidden = heard and said.no_card == NOT_SAFE and said.safety is not SafetyWord.NOBODY
-    if case.card is not None and (withdrawn or forbidden):
-        return Renewed(replaces=False, no_card=NOT_SAFE, safety=safety)
-    return Renewed(replaces=False, no_card=None, safety=safety)
+    no_card = NOT_SAFE if case.card is not None and (withdrawn or forbidden) else None
+    return Renewed(replaces=False, no_card=no_card, safety=safety, shared=shared)
+
+
+def _read_by_other(case: CaseState, people: Who) -> bool:
+    """Whether the other party has a way of the card that counts; a report may name them later.
+
+    Whoever gave themselves out as the person concerned is known by their own document and phone.
+    """
+    if case.card is None:
+        return False
+    known = (case.people, *(one.found.people for one in case.joined))
+    own = {one.person for group in known for one in group if one.role == CONCERNED}
+    other = (people.refs.get(label) for label in (OTHER_DOCUMENT, OTHER_PHONE))
+    return case.cards[-1].shared or any(ref in own for ref in other)
 
 
 def weaker(word: SafetyWord, than: SafetyWord) -> bool:
@@ -133,6 +158,10 @@ def _allowed(safe: SafeContact | None) -> tuple[NoticeChannel, ...]:
         return _CHANNELS
     allowed = _CHANNELS if safe.allowed is None else tuple(dict.fromkeys(safe.allowed))
     return tuple(channel for channel in allowed if channel not in safe.never)
+
+
+def _reachable(other: Person | None) -> bool:
+    return other is not None and bool(other.email or (other.phone and normal.phone(other.phone)))
 
 
 def _phone(holder: Person, other: Person | None) -> str | None:

@@ -30,6 +30,7 @@ from lianhu.contracts.intake import (
     UnitNoted,
 )
 from lianhu.contracts.parts import CardRef
+from lianhu.contracts.vocabulary import Path
 from lianhu.intake.state import (
     CONCERNED,
     OTHER,
@@ -101,9 +102,9 @@ def person_after(person: PersonState | None, event: Internal, at: datetime) -> P
 
 
 def _begun(event: Opened, before: CaseState | None, at: datetime) -> CaseState:
-    cards: tuple[Card, ...] = () if before is None else before.cards
-    if event.card is not None:
-        cards = (*cards, Card(event.card, None))[-KEPT_REPORTS:]
+    # a card of the protected has no way of the other party's: what is shared is not on it
+    shared = event.shared and event.path is not Path.PROTECTION
+    cards = _cards(() if before is None else before.cards, event.card, None, shared=shared)
     return CaseState(
         case=event.case,
         status=Status.OPEN,
@@ -120,9 +121,10 @@ def _begun(event: Opened, before: CaseState | None, at: datetime) -> CaseState:
         publisher=event.publisher,
         by_other_side=event.by_other_side,
         opened_at=at if before is None else before.opened_at,
-        cards=cards,
+        cards=() if event.card is None else cards,
         card_version=_version(before, event.card),
         no_card=event.no_card,
+        shared=event.shared or (before is not None and before.shared),
         safety=event.safety,
         people=_together(() if before is None else before.people, event.people),
         joined=() if before is None else before.joined,
@@ -138,9 +140,8 @@ def _joined(case: CaseState, event: ReportJoined) -> CaseState:
     report = Joined(event.joined, event.publisher, event.channel, event.alone, event.account)
     # too old to be split off: its people are the case's own from now on
     old, kept = (*case.joined, report)[:-KEPT_REPORTS], (*case.joined, report)[-KEPT_REPORTS:]
-    cards = case.cards
-    if event.card is not None:
-        cards = (*cards, Card(event.card, event.joined))[-KEPT_REPORTS:]
+    cards = () if event.no_card is not None else case.cards
+    cards = _cards(cards, event.card, event.joined, shared=event.shared)
     no_card = case.no_card if event.card is None else None
     return case.model_copy(
         update={
@@ -153,6 +154,7 @@ def _joined(case: CaseState, event: ReportJoined) -> CaseState:
             "cards": cards,
             "card_version": _version(case, event.card),
             "no_card": event.no_card or no_card,
+            "shared": case.shared or event.shared or event.alone.shared,
             "safety": event.safety,
             "people": _together(case.people, *(one.found.people for one in old)),
             "joined": kept,
@@ -166,8 +168,11 @@ def _joined(case: CaseState, event: ReportJoined) -> CaseState:
 
 def _split(case: CaseState, event: CaseSplit) -> CaseState:
     cards = tuple(card for card in case.cards if card.joined != event.joined)
-    if event.card is not None:
-        cards = (*cards[:-1], Card(event.card, cards[-1].joined if cards else None))
+    if event.no_card is not None:
+        cards = ()
+    elif event.card is not None:
+        last = cards[-1] if cards else Card(event.card, None)
+        cards = (*cards[:-1], last._replace(ref=event.card))
     no_card = case.no_card if event.card is None else None
     return case.model_copy(
         update={
@@ -211,6 +216,17 @@ def _together(*groups: Iterable[PersonSpoken]) -> tuple[PersonSpoken, ...]:
     for one in (one for group in groups for one in group):
         found.setdefault(one.person, one)
     return tuple(found.values())
+
+
+def _cards(
+    cards: tuple[Card, ...], new: CardRef | None, joined: str | None, *, shared: bool
+) -> tuple[Card, ...]:
+    """With a further one; without one, what is known of the last from now on."""
+    if new is not None:
+        return (*cards, Card(new, joined, shared))[-KEPT_REPORTS:]
+    if shared and cards:
+        return (*cards[:-1], cards[-1]._replace(shared=True))
+    return cards
 
 
 def _version(case: CaseState | None, card: CardRef | None) -> int:

@@ -58,7 +58,8 @@ class Match(NamedTuple):
     reopens: CaseState | None
     links: tuple[Link, ...]
     reporter_is_other: bool
-    """The reporter, who is not the person concerned, is the other party here or elsewhere."""
+    """The reporter is not the person concerned, whoever they say to be: they are the other party
+    here or elsewhere."""
     times: int
     """How often the person concerned was reported lately, this time included."""
     channels: frozenset[Channel]
@@ -108,6 +109,11 @@ class _Search:
         states = [self._states.get(case_stream(number)) for number in numbers]
         return [one for one in states if isinstance(one, CaseState) and one.status is status]
 
+    def among_theirs(self, labels: Iterable[str]) -> bool:
+        """Whether in a case of this very person concerned these identities are the other party."""
+        theirs = {seen.case for seen in self.seen(SAME_PERSON, CONCERNED)}
+        return any(seen.case in theirs for seen in self.seen(labels, OTHER))
+
     def between(self, case: CaseState) -> Slug | None:
         """Why this report must not join a case in which the person concerned is found."""
         if any(seen.case == case.case for seen in self.seen(_REPORTER, OTHER)):
@@ -125,7 +131,10 @@ def matched(
     search = _Search(people, states)
     accused = search.cases(_REPORTER, OTHER, Status.OPEN)
     theirs = search.cases(SAME_PERSON, CONCERNED, Status.OPEN)
-    stranger = suspect or (bool(accused) and not people.by_themselves)
+    # a man who gives himself out as her is found by her case, in which he is the other party
+    stranger = (
+        suspect or (bool(accused) and not people.by_themselves) or search.among_theirs(_REPORTER)
+    )
     against = {
         case.case: "reporter-is-other-party" if stranger else search.between(case)
         for case in theirs

@@ -26,11 +26,11 @@ from lianhu.contracts.intake import (
 )
 from lianhu.contracts.parts import Account, Audience, CardRef
 from lianhu.contracts.publishers import Publisher
-from lianhu.contracts.vocabulary import AudienceRole, Channel, Ground, Path, Risk
+from lianhu.contracts.vocabulary import AudienceRole, Channel, Path, Risk
 from lianhu.eventing.rules import Ids, Message, Rank, State, Stream, case_stream
 from lianhu.intake.policy import Policy
 from lianhu.intake.state import CaseState
-from lianhu.intake.suitability import Suitability, suitability
+from lianhu.intake.suitability import Suitability, carried, suitability
 from lianhu.intake.triage import RISK_WORDS, Triage, triage
 from lianhu.intake.workflow.cards import (
     NO_CONTACT,
@@ -185,15 +185,10 @@ def _opened(given: Given, case: CaseId, before: CaseState | None) -> dict[str, A
 
 def _joined(given: Given, case: CaseState) -> ReportJoined:
     gate, match, alone = given.gate, given.match, _found(given, None)
-    grounds = tuple(one for one in Ground if one in gate.grounds or one in case.grounds)
-    about = Suspicion(
-        path=Path.PROTECTION if grounds else Path.MEDIATION,
-        minor=gate.minor or case.minor,
-        guardian_suspected=gate.guardian_suspected or case.guardian_suspected,
-        reporter_is_other=match.reporter_is_other,
-    )
+    whole = carried(gate, case, given.policy)
+    about = _about(whole, given, case)
     said = told(given.report, about)
-    new = renewed(case, said, about)
+    new = renewed(case, said, about, given.people)
     risk, reasons = max(gate.risk, case.risk, key=_rank), alone.reasons
     if match.repeat:
         # the case rises once for it, however often the person is reported
@@ -209,13 +204,14 @@ def _joined(given: Given, case: CaseState) -> ReportJoined:
         channel=given.report.channel,
         risk=risk,
         reasons=reasons,
-        path=about.path,
-        grounds=grounds,
-        minor=about.minor,
-        guardian_suspected=about.guardian_suspected,
+        path=whole.path,
+        grounds=whole.grounds,
+        minor=whole.minor,
+        guardian_suspected=whole.guardian_suspected,
         unit=case.unit,
         card=first_card(said, given.people, given.ids, version) if new.replaces else None,
         no_card=new.no_card,
+        shared=new.shared,
         safety=new.safety,
         repeat=match.repeat or case.repeat,
         alone=alone,
@@ -227,32 +223,40 @@ def _joined(given: Given, case: CaseState) -> ReportJoined:
 
 def _found(given: Given, before: CaseState | None) -> Found:
     """What the report is by itself; of a case before it, what keeps a person safe goes on."""
-    gate, area = given.gate, given.policy.area
-    minor, suspected = gate.minor, gate.guardian_suspected
-    if before is not None:
-        minor, suspected = minor or before.minor, suspected or before.guardian_suspected
-    said = told(given.report, Suspicion(gate.path, minor, suspected, given.match.reporter_is_other))
+    gate = given.gate if before is None else carried(given.gate, before, given.policy)
+    said = told(given.report, _about(gate, given, before))
     if before is not None and weaker(said.safety, before.safety):
-        said = Told(None, said.no_card or NOT_SAFE, before.safety)
+        said = Told(None, said.no_card or NOT_SAFE, before.safety, said.shared)
     version = 1 if before is None else before.card_version + 1
-    unit, informed = _place(given.place, gate.path, area)
+    unit, informed = _place(given.place, gate.path, given.policy.area)
     return Found(
         category=given.triage.category,
         risk=gate.risk,
         reasons=(*given.triage.reasons, *gate.reasons),
         path=gate.path,
         grounds=gate.grounds,
-        minor=minor,
-        guardian_suspected=suspected,
+        minor=gate.minor,
+        guardian_suspected=gate.guardian_suspected,
         unit=unit.code,
         level=unit.level,
         informed=informed,
         card=first_card(said, given.people, given.ids, version),
         no_card=said.no_card,
+        shared=said.shared,
         safety=said.safety,
         legal_basis=given.report.legal_basis,
         tags=given.report.tags,
         people=given.people.spoken(),
+    )
+
+
+def _about(gate: Suitability, given: Given, case: CaseState | None) -> Suspicion:
+    return Suspicion(
+        path=gate.path,
+        minor=gate.minor,
+        guardian_suspected=gate.guardian_suspected,
+        reporter_is_other=given.match.reporter_is_other,
+        shared=case is not None and case.shared,
     )
 
 

@@ -9,11 +9,11 @@ from lianhu.contracts.faults import Fault, Refused
 from lianhu.contracts.intake import CaseOpened, CaseSplit, PersonCaseEnded, SplitCase
 from lianhu.contracts.parts import Audience, CardRef
 from lianhu.contracts.publishers import Publisher
-from lianhu.contracts.vocabulary import AudienceRole
+from lianhu.contracts.vocabulary import AudienceRole, Path
 from lianhu.eventing.rules import Rank, Stream, case_stream
 from lianhu.intake.policy import Policy
 from lianhu.intake.state import CaseState, Joined, Status
-from lianhu.intake.workflow.cards import NO_CONTACT
+from lianhu.intake.workflow.cards import NO_CONTACT, NOT_SAFE
 from lianhu.intake.workflow.officers import authority
 from lianhu.intake.workflow.reports import Events, audience_of, seen
 from lianhu.privacy import Sealed
@@ -86,7 +86,10 @@ def _card_without(report: Joined, case: CaseState) -> tuple[CardRef | None, str 
     """The card that counts when that of the report is gone, if it was the one that counted."""
     if case.card is None or case.cards[-1].joined != report.joined:
         return None, None
-    before = [card.ref for card in case.cards if card.joined != report.joined]
+    before = [card for card in case.cards if card.joined != report.joined]
     if not before:
         return None, NO_CONTACT
-    return before[-1].model_copy(update={"version": case.card_version + 1}), None
+    if before[-1].shared and case.path is Path.PROTECTION:
+        # it was enough for the dispute that the case was then
+        return None, NOT_SAFE
+    return before[-1].ref.model_copy(update={"version": case.card_version + 1}), None
