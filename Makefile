@@ -78,14 +78,11 @@ lost: $(INSTALLED) ## three brokers, one killed under load: is anything lost or 
 
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-test: $(INSTALLED) ## every test that needs no container engine and no patience
+test: $(INSTALLED) ## every test that needs no container engine and no patience; faults in short
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-LONGEST := tests/e2e/test_under_fire.py
-LONG_ONES := $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/e2e/test_*.py)) tests/monitoring
-
-test-long: $(INSTALLED) ## those that need patience: faults, restore, security, on a chain each
-	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) $(LONG_ONES) $(ARGS)
+test-long: $(INSTALLED) ## those that need patience: a lost topic, restore, security, on a chain each
+	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) tests/e2e tests/monitoring $(ARGS)
 
 test-containers: $(INSTALLED) ## those that need broker or database, on containers (an engine, `make airgap`)
 	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m '(infra or containers) and not long' \

@@ -20,7 +20,7 @@ from deploy.embedded.place import Place
 from deploy.embedded.processes import marked
 from deploy.embedded.services import ROOT
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 INTERRUPTED = 130
 

@@ -31,7 +31,6 @@ from lianhu.eventing import service
 """
 
 
-@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_doubled_or_out_of_order_while_the_sharpest_faults_strike(
     tmp_path: Path,

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lianhu.contracts import REGISTRY, Contract
@@ -93,6 +93,7 @@ def test_any_structured_body_is_read(value: object) -> None:
 
 
 @pytest.mark.parametrize("contract", list(REGISTRY), ids=lambda contract: contract.type)
+@settings(max_examples=50)  # of each type; `make hostile` has the patience for all of them
 @given(data=st.data())
 def test_any_body_is_decoded_or_faulty(contract: Contract, data: st.DataObject) -> None:
     fields = st.sampled_from([*contract.model.model_fields, SECRET])
