@@ -243,7 +243,7 @@ async def test_a_newer_release_s_deadline_holds_up_no_other_case(
         with unknown(PartnerChased.type_):
             for _ in range(2):
                 with pytest.raises(ShapeFromTheFuture):
-                    await old.fire(DUE, STREAM, case_stream(OTHER))
+                    await old.fire_apart(DUE, STREAM, case_stream(OTHER))
         assert [done.fired for done in old.done if done.fired] == [["visit"]]
 
 

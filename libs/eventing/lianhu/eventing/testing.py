@@ -197,14 +197,17 @@ class TestEngine:
 
     async def fire(self, horizon: datetime, *streams: Stream) -> None:
         """Fire what is due up to a domain time, as the leader does it."""
-        await self._leader.handle(
-            [
-                Delivery(
-                    Origin.ENGINE, self.house.name, horizon, horizon=horizon, touched=(stream,)
-                )
-                for stream in streams
-            ]
-        )
+        await self.handle(self._due(horizon, streams))
+
+    async def fire_apart(self, horizon: datetime, *streams: Stream) -> None:
+        """The same by the leader itself, which leaves a newer release's states to that."""
+        await self._leader.handle(self._due(horizon, streams))
+
+    def _due(self, horizon: datetime, streams: Iterable[Stream]) -> list[Delivery]:
+        return [
+            Delivery(Origin.ENGINE, self.house.name, horizon, horizon=horizon, touched=(stream,))
+            for stream in streams
+        ]
 
     async def fire_due(self, watermark: Watermark) -> None:
         """Fire what the leader would fire: what is due, and nothing waits that came before it."""
