@@ -285,6 +285,7 @@ async def test_at_night_the_notice_waits_for_the_morning(house: Notify, both: Re
     assert both.received == []
     await house.fire(night + timedelta(hours=7, minutes=59))
     assert (await house.one.types(STREAM))[-1] == "notice-waiting"
+    house.now(night + timedelta(hours=8))
     await house.fire(night + timedelta(hours=8))
     await house.reach("way-sought", "notice-attempted", "notice-delivered")
     assert len(both.received) == 1
