@@ -82,10 +82,10 @@ test: $(INSTALLED) ## every test that needs no container engine and no patience;
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-long: $(INSTALLED) ## those that need patience: a lost topic, restore, security, on a chain each
-	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) tests/e2e tests/monitoring $(ARGS)
+	@$(PY) -m pytest -m 'long and not compose' $(SIDE_BY_SIDE) tests/e2e tests/monitoring tests/integration $(ARGS)
 
 test-containers: $(INSTALLED) ## those that need broker or database, on containers (an engine, `make airgap`)
-	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m '(infra or containers) and not long' \
+	@LIANHU_TEST_INFRA=containers $(PY) -m pytest -m 'infra or containers' \
 		$(SIDE_BY_SIDE) tests/integration tests/unit $(ARGS)
 
 check: $(INSTALLED) ## format, lint, types, import rules, contracts

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from lianhu.mediation.workflow import CaseState
 from tests.load.generator import Load
 from tests.load.growing import Grown
@@ -13,6 +15,7 @@ CASES = 80
 COMMANDS = 200
 
 
+@pytest.mark.long
 async def test_the_service_and_the_floor_handle_the_same_commands_to_the_same_states() -> None:
     async with ground(CASES, COMMANDS, seed=3) as made:
         engine = await made.engine.handle(COMMANDS)

@@ -31,7 +31,7 @@ from tests.engine_toy import COMMANDS, STATES, Toy, again, command, event
 from tests.infrastructure import names
 from tests.infrastructure.ground import Infrastructure, Server
 
-pytestmark = [pytest.mark.infra, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(240)]
 
 CASE, OTHER, LATER = (f"440304-2026-00000{n}" for n in (1, 2, 7))
 EVENTS = "intake.events.v1"
