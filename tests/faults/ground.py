@@ -48,8 +48,7 @@ class Size:
 
     `outage`: broker or database is gone. `refusal`: the database is there and refuses; longer than
     the 10 s that a statement may take, but for the short form. `abreast`: how many stories are
-    under way at once. `least`: so many cases there are in all, after the last
-    strike if need be.
+    under way at once. `least`: so many cases there are in all, after the last strike if need be.
     """
 
     outage: float

@@ -107,9 +107,8 @@ class Turns:
             if found is None or self._work.state(found) is None:
                 if delivery.final:
                     return self._refuse(delivery, (Fault(path="/case", slug="unknown-case"),))
-                wait = _WAIT_ON
-                if delivery.parked is None:
-                    wait = timedelta(seconds=self._house.settings.awaiting_seconds)
+                first_wait = timedelta(seconds=self._house.settings.awaiting_seconds)
+                wait = _WAIT_ON if delivery.was is Reason.AWAITING else first_wait
                 return self._park(delivery, Reason.AWAITING, due=utc_now() + wait)
             if self._is_behind(delivery, found.name):
                 return self._park(delivery, Reason.BEHIND)
